@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 
-from faster_coco_eval import COCO
-from faster_coco_eval import COCOeval_faster
+from faster_coco_eval import COCO, COCOeval_faster
 import numpy as np
 import pytest
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.coco import CocoScorer
-from thermal_perception.evaluation.coco import snake_case
+from thermal_perception.evaluation.coco import CocoScorer, snake_case
 from thermal_perception.types import Detections
 
 NAMES = ('person', 'other_vehicle')
@@ -125,9 +123,7 @@ def random_case(seed=0, images=12):
             boxes.append(np.array([x, y, x + w, y + h]) + jitter)
             labels.append(label if rng.random() < 0.9 else 1 - label)
         order = np.argsort(-(scores := rng.random(len(boxes))))
-        found[image] = detections(
-            np.array(boxes)[order], scores[order], np.array(labels)[order]
-        )
+        found[image] = detections(np.array(boxes)[order], scores[order], np.array(labels)[order])
     return annotations(truth, images=images), found
 
 
@@ -158,7 +154,7 @@ def test_means_equal_the_summary_of_the_coco_tool():
     ours = [getattr(metrics, name) for name in names]
     assert 0.1 < metrics.mAP < 0.9
     assert ours == pytest.approx(list(reference.stats[:6]), abs=1e-6)
-    assert metrics.AR100 == pytest.approx(reference.stats[8], abs=1e-6)
+    assert pytest.approx(reference.stats[8], abs=1e-6) == metrics.AR100
 
 
 def test_json_holds_the_contract_names_as_plain_values():
@@ -172,7 +168,9 @@ def test_json_holds_the_contract_names_as_plain_values():
 
 
 def test_unknown_categories_are_refused_with_a_list():
-    content = annotations([], categories=[{'id': 1, 'name': 'FireTruck'}, {'id': 2, 'name': 'Dog'}])
+    content = annotations(
+        [], categories=[{'id': 1, 'name': 'FireTruck'}, {'id': 2, 'name': 'Dog'}]
+    )
     with pytest.raises(DatasetError, match='unknown categories dog, fire_truck; expected some of'):
         CocoScorer(content, NAMES)
 

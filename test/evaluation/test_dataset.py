@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.dataset import open_split
-from thermal_perception.evaluation.dataset import place_in_counts
-from thermal_perception.evaluation.dataset import read_thermal_image
-from thermal_perception.evaluation.dataset import thermal_frame
+from thermal_perception.evaluation.dataset import (
+    open_split,
+    place_in_counts,
+    read_thermal_image,
+    thermal_frame,
+)
 
 RAMP = np.arange(6 * 8, dtype=np.uint8).reshape(6, 8) * 5
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from thermal_perception.evaluation.matching import box_iou
-from thermal_perception.evaluation.matching import count_matches
-from thermal_perception.evaluation.matching import MatchCount
-from thermal_perception.evaluation.matching import MatchingRules
+from thermal_perception.evaluation.matching import (
+    MatchCount,
+    MatchingRules,
+    box_iou,
+    count_matches,
+)
 from thermal_perception.types import Detections
 
 NAMES = ('person', 'car')

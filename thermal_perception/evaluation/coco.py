@@ -8,8 +8,7 @@ from pathlib import Path
 import re
 from typing import TYPE_CHECKING, Any
 
-from faster_coco_eval import COCO
-from faster_coco_eval import COCOeval_faster
+from faster_coco_eval import COCO, COCOeval_faster
 import numpy as np
 
 from thermal_perception.errors import DatasetError
@@ -178,7 +177,10 @@ class CocoScorer:
             rows += [
                 {'image_id': image_id, 'category_id': label + 1, 'bbox': box, 'score': score}
                 for box, label, score in zip(
-                    boxes.tolist(), detections.labels.tolist(), detections.scores.tolist()
+                    boxes.tolist(),
+                    detections.labels.tolist(),
+                    detections.scores.tolist(),
+                    strict=True,
                 )
             ]
         return rows
@@ -263,7 +265,7 @@ def _class_metrics(
     precision: NDArray[np.float64], recall: NDArray[np.float64], boxes: int
 ) -> ClassMetrics:
     """Reduce precision (iou, recall, area) and recall (iou, area) of one class."""
-    by_area = dict(zip(_AREAS, np.moveaxis(precision, -1, 0)))
+    by_area = dict(zip(_AREAS, np.moveaxis(precision, -1, 0), strict=True))
     sizes = {
         f'{key}_{area}': _mean(by_area[area][rows])
         for area in _AREAS[1:]

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.coco import read_annotations
-from thermal_perception.types import Frame
+from thermal_perception.evaluation.coco import (
+    CocoScorer,
+    category_labels,
+    is_ignored,
+    read_annotations,
+    snake_case,
+)
+from thermal_perception.types import Detections, Frame, FrameSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from thermal_perception.evaluation.coco import DetectionMetrics
+    from thermal_perception.types import Perception
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.bmp')
 
@@ -93,7 +102,7 @@ def thermal_frame(
     return Frame(image, stamp_ns, frame_id, 'thermal', encoding=encoding, valid_bits=bits)
 
 
-def place_in_counts(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint16]:
+def place_in_counts(image: NDArray[np.uint8], seed: int | tuple[int, ...]) -> NDArray[np.uint16]:
     """Place an 8-bit image (H, W) into the counts of a 14-bit sensor.
 
     8-bit data sets come after the camera's contrast adjustment, so the true counts are lost.
@@ -111,3 +120,97 @@ def place_in_counts(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint16]:
     span = np.exp(rng.uniform(*np.log(_COUNTS_SPAN)))
     level = image + rng.random(image.shape, dtype=np.float32) - np.float32(0.5)
     return np.clip(np.rint(low + level * (span / 255)), 0, _COUNTS_MAX).astype(np.uint16)
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files of a folder, ordered by name.
+
+    Raises:
+        DatasetError: if there is none.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f'{folder}: is not a folder')
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise DatasetError(f'{folder}: holds no image, expected {", ".join(IMAGE_SUFFIXES)}')
+    return files
+
+
+def read_objects(path: Path, files: Sequence[Path]) -> dict[str, Detections]:
+    """Read COCO annotations by the name of the image file.
+
+    Returns:
+        For each of `files` that is annotated, its objects. The scores are the visible fractions:
+        1 for an object, 0 for a region to ignore.
+
+    Raises:
+        DatasetError: if the annotations cannot be read or name none of the files.
+    """
+    content = read_annotations(path)
+    class_names = tuple(dict.fromkeys(snake_case(c['name']) for c in content['categories']))
+    labels = category_labels(content, class_names)
+    wanted = {file.name for file in files}
+    images = {i['id']: i for i in content['images'] if Path(i['file_name']).name in wanted}
+    if not images:
+        raise DatasetError(
+            f'{path}: names none of the {len(files)} images, the first of which is {files[0].name}'
+        )
+    by_image: dict[int, list[Mapping[str, Any]]] = {id_: [] for id_ in images}
+    for annotation in content['annotations']:
+        if annotation['image_id'] in by_image:
+            by_image[annotation['image_id']].append(annotation)
+    return {
+        Path(images[id_]['file_name']).name: _truth_of(rows, labels, class_names)
+        for id_, rows in by_image.items()
+    }
+
+
+def _truth_of(
+    annotations: Sequence[Mapping[str, Any]],
+    labels: Mapping[int, int],
+    class_names: tuple[str, ...],
+) -> Detections:
+    boxes = np.asarray([a['bbox'] for a in annotations], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]  # x, y, width, height -> corners
+    return Detections(
+        boxes.astype(np.float32),
+        np.asarray([0.0 if is_ignored(a) else 1.0 for a in annotations], np.float32),
+        np.asarray([labels[a['category_id']] for a in annotations], np.int64),
+        class_names,
+        stamp_ns=0,
+        frame_id='',
+        image_size=(0, 0),
+    )
+
+
+def score_split(
+    split: CocoSplit,
+    perceive: Callable[[FrameSet], Perception],
+    class_names: Sequence[str],
+    *,
+    counts_seed: int | None = None,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> DetectionMetrics:
+    """Run a model over every image of a split and score it.
+
+    Args:
+        split: images and truth.
+        perceive: gives the unthresholded detections of one frame.
+        class_names: the model's classes.
+        counts_seed: if given, 8-bit images are placed into 14-bit counts first, with a seed
+            made of this one and the image id.
+        tick: called after each image with the images done and in total.
+
+    Raises:
+        DatasetError: if an image cannot be read, or the truth names a class that the model does
+            not know.
+    """
+    scorer = CocoScorer(split.annotations, class_names)
+    for done, (image_id, path) in enumerate(split.images, start=1):
+        frame = thermal_frame(read_thermal_image(path))
+        if counts_seed is not None and frame.image.dtype == np.uint8:
+            counts = place_in_counts(frame.image, seed=(counts_seed, image_id))
+            frame = thermal_frame(counts, valid_bits=14)
+        scorer.add(image_id, perceive(FrameSet(thermal=frame)).detections)
+        tick(done, len(split.images))
+    return scorer.score()

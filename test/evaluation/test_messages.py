@@ -1,0 +1,50 @@
+"""Detection messages become arrays, whoever made the message."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace as Message
+
+import numpy as np
+import pytest
+
+from thermal_perception.errors import DatasetError
+from thermal_perception.evaluation.messages import to_detections
+
+
+def message(*rows):
+    """Build a Detection2DArray-shaped message from (cx, cy, w, h, [(class_id, score)]) rows."""
+    detections = [
+        Message(
+            bbox=Message(
+                center=Message(position=Message(x=cx, y=cy), theta=0.0), size_x=w, size_y=h
+            ),
+            results=[Message(hypothesis=Message(class_id=c, score=s)) for c, s in results],
+        )
+        for cx, cy, w, h, results in rows
+    ]
+    header = Message(stamp=Message(sec=12, nanosec=34), frame_id='optical')
+    return Message(header=header, detections=detections)
+
+
+def test_centre_and_size_become_corners_with_header_kept():
+    found = to_detections(message((50.0, 20.0, 10.0, 8.0, [('car', 0.75)])), ('person', 'car'))
+    np.testing.assert_allclose(found.boxes_xyxy_px, [[45, 16, 55, 24]])
+    assert found.labels.tolist() == [1]
+    assert found.scores.tolist() == [0.75]
+    assert (found.stamp_ns, found.frame_id) == (12_000_000_034, 'optical')
+
+
+def test_best_of_several_hypotheses_counts_and_none_is_left_out():
+    rows = [(5, 5, 2, 2, [('car', 0.2), ('person', 0.6)]), (9, 9, 2, 2, [])]
+    found = to_detections(message(*rows), ('person', 'car'), image_size=(512, 640))
+    assert found.labels.tolist() == [0]
+    assert found.image_size == (512, 640)
+
+
+def test_empty_message_gives_empty_arrays():
+    assert to_detections(message(), ('person',)).boxes_xyxy_px.shape == (0, 4)
+
+
+def test_unknown_class_is_refused_with_the_known_ones():
+    with pytest.raises(DatasetError, match="unknown class 'cat'; expected one of person, car"):
+        to_detections(message((5, 5, 2, 2, [('cat', 1.0)])), ('person', 'car'))
