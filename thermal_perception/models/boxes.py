@@ -1,0 +1,82 @@
+"""Box maths on tensors: the one home of it. Layout and unit are in every name.
+
+Source: shapes and conventions follow `torchvision.ops`; GIoU: Rezatofighi et al., CVPR 2019.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_EPS = 1e-7
+
+
+def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
+    """Convert (..., 4) centre and size to corners, in the same unit."""
+    cx, cy, w, h = boxes.unbind(-1)
+    return torch.stack((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), dim=-1)
+
+
+def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
+    """Convert (..., 4) corners to centre and size, in the same unit."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1), dim=-1)
+
+
+def area(boxes_xyxy: Tensor) -> Tensor:
+    """Return (...) areas; boxes with a negative side count as empty."""
+    sides = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clamp(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def _intersection(a: Tensor, b: Tensor) -> Tensor:
+    top_left = torch.maximum(a[..., :2], b[..., :2])
+    bottom_right = torch.minimum(a[..., 2:], b[..., 2:])
+    sides = (bottom_right - top_left).clamp(min=0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def _iou_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    intersection = _intersection(a, b)
+    union = area(a) + area(b) - intersection
+    return intersection / union.clamp(min=_EPS), union
+
+
+def _giou(a: Tensor, b: Tensor) -> Tensor:
+    iou, union = _iou_and_union(a, b)
+    top_left = torch.minimum(a[..., :2], b[..., :2])
+    bottom_right = torch.maximum(a[..., 2:], b[..., 2:])
+    sides = (bottom_right - top_left).clamp(min=0)
+    hull = sides[..., 0] * sides[..., 1]
+    return iou - (hull - union) / hull.clamp(min=_EPS)
+
+
+def elementwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return (N,) IoU of box i of (N, 4) with box i of (N, 4)."""
+    return _iou_and_union(a_xyxy, b_xyxy)[0]
+
+
+def elementwise_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return (N,) generalised IoU in (-1, 1] of box i with box i."""
+    return _giou(a_xyxy, b_xyxy)
+
+
+def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return (N, M) IoU of every box of (N, 4) with every box of (M, 4)."""
+    return _iou_and_union(a_xyxy[:, None], b_xyxy[None])[0]
+
+
+def pairwise_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return (N, M) generalised IoU of every box with every box."""
+    return _giou(a_xyxy[:, None], b_xyxy[None])
+
+
+def refine(reference_cxcywh: Tensor, delta: Tensor) -> Tensor:
+    """Move and stretch (..., 4) reference boxes by (..., 4) deltas relative to their own size.
+
+    A delta means the same number of object widths at any image size, so that what was learned on
+    crops holds on full frames. Sizes change by at most e^4 per step.
+    """
+    centre = reference_cxcywh[..., :2] + delta[..., :2] * reference_cxcywh[..., 2:]
+    size = reference_cxcywh[..., 2:] * delta[..., 2:].clamp(-4.0, 4.0).exp()
+    return torch.cat((centre, size.clamp(1e-4, 2.0)), dim=-1)

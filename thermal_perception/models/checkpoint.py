@@ -1,0 +1,173 @@
+"""One file per model: float16 weights and everything needed to use them, as safetensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+import torch
+
+from thermal_perception.config import from_mapping, to_mapping
+from thermal_perception.errors import CheckpointError, ConfigError
+from thermal_perception.models.build import make_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+SCHEMA_VERSION = 1
+_KEY = 'thermal_perception'
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        model: name users know it by, for example `fusion_detr_lite`.
+        architecture: class of network, for example `fusion_detr`.
+        config: fields of the architecture's config dataclass.
+        preprocess: fields of the preprocessing config.
+        class_names: lower-case names in label order.
+        input_size: (height, width) it was trained for; None if any.
+        score_threshold: default for showing detections.
+        training: data, seed, epochs, hardware, command.
+        metrics: results of this very file, by data set.
+        licence: SPDX name and attribution.
+        source_commit: commit of the code that trained it.
+        schema_version: of this record.
+    """
+
+    model: str
+    architecture: str
+    config: dict[str, Any]
+    preprocess: dict[str, Any]
+    class_names: tuple[str, ...]
+    input_size: tuple[int, int] | None = None
+    score_threshold: float = 0.5
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    licence: str = ''
+    source_commit: str = ''
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        info: its record.
+        state: parameters and buffers, float32.
+        fingerprint: 16 hex digits over weights and configuration.
+        path: where it came from.
+    """
+
+    info: CheckpointInfo
+    state: dict[str, Tensor]
+    fingerprint: str
+    path: Path
+
+    def make_model(self) -> nn.Module:
+        """Build the network with these weights, in evaluation mode.
+
+        Raises:
+            CheckpointError: if the weights do not fit the configuration.
+        """
+        try:
+            with torch.random.fork_rng():
+                model = make_model(
+                    self.info.architecture, self.info.config, where=str(self.path)
+                )
+            model.load_state_dict(self.state, strict=True)
+        except (ConfigError, RuntimeError) as error:
+            raise CheckpointError(f'{self.path}: weights do not fit: {error}') from error
+        return model.eval()
+
+
+def save_checkpoint(
+    path: Path,
+    state: Mapping[str, Tensor],
+    info: CheckpointInfo,
+    *,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write a checkpoint; the file appears whole or not at all."""
+    tensors = {
+        k: v.detach().cpu().to(dtype if v.is_floating_point() else v.dtype).contiguous()
+        for k, v in state.items()
+    }
+    part = path.with_name(path.name + '.part')
+    save_file(tensors, part, metadata={_KEY: json.dumps(to_mapping(info), sort_keys=True)})
+    os.replace(part, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, no checkpoint of this package, or of
+            another schema version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such file, expected a .safetensors checkpoint')
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f'{path}: damaged or not safetensors: {error}') from error
+    info = _read_info(path, metadata)
+    fingerprint = fingerprint_of(tensors, info)
+    state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return Checkpoint(info, state, fingerprint, path)
+
+
+def fingerprint_of(tensors: Mapping[str, Tensor], info: CheckpointInfo) -> str:
+    """Return 16 hex digits that change with any weight, class name or setting of the model."""
+    digest = hashlib.sha256()
+    described = {
+        k: to_mapping(info)[k] for k in ('architecture', 'config', 'preprocess', 'class_names')
+    }
+    digest.update(json.dumps(described, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def save_random(path: Path, info: CheckpointInfo, *, seed: int = 0) -> None:
+    """Write a checkpoint with random weights, for tests and examples."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = make_model(info.architecture, info.config, where='save_random')
+    save_checkpoint(path, model.state_dict(), info)
+
+
+def _read_info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
+    if _KEY not in metadata:
+        raise CheckpointError(
+            f'{path}: found safetensors without {_KEY!r} metadata, expected a checkpoint '
+            'written by this package'
+        )
+    try:
+        values = json.loads(metadata[_KEY])
+        version = values.get('schema_version')
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise CheckpointError(f'{path}: metadata is not a JSON object: {error}') from error
+    if version != SCHEMA_VERSION:
+        raise CheckpointError(
+            f'{path}: found schema version {version!r}, this package reads {SCHEMA_VERSION}'
+        )
+    try:
+        return from_mapping(CheckpointInfo, values, where=str(path))
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error

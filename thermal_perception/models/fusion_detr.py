@@ -1,0 +1,421 @@
+"""Fusion DETR: a detection transformer on one token map mixed from four backbone scales."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from thermal_perception.models.backbones import make_backbone
+from thermal_perception.models.boxes import refine
+from thermal_perception.models.denoising import (
+    DenoisingQueries,
+    Target,
+    make_denoising_queries,
+)
+from thermal_perception.models.neck import STRIDES, TokenMapNeck
+from thermal_perception.models.position import sine_boxes, sine_grid
+from thermal_perception.models.transformer import MLP, DecoderLayer, EncoderLayer, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermal_perception.models.config import FusionDetrConfig
+    from thermal_perception.models.fusion import FusionOutput
+
+PRIOR_LOGIT = -math.log(99)  # sigmoid of it is 0.01: most queries see no object
+
+
+class LayerOutput(NamedTuple):
+    """Predictions of one decoder layer (or of all encoder tokens).
+
+    Attributes:
+        logits: (B, Q, K+1) for softmax, (B, Q, K) for sigmoid losses.
+        boxes: (B, Q, 4) cxcywh, relative to the unpadded image.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+
+
+class DenseOutput(NamedTuple):
+    """Predictions at every encoder token, before the best are selected as queries.
+
+    Attributes:
+        logits: (B, N, K).
+        boxes: (B, N, 4) cxcywh, relative to the unpadded image.
+        anchors: (B, N, 4) cxcywh the boxes were refined from.
+        padding: (B, N) bool, True where padded, or None.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    anchors: Tensor
+    padding: Tensor | None
+
+
+class DenoisingOutput(NamedTuple):
+    """Predictions of the denoising queries at every layer."""
+
+    layers: tuple[LayerOutput, ...]
+    queries: DenoisingQueries
+
+
+class FusionDetrOutput(NamedTuple):
+    """What one forward pass gives.
+
+    Attributes:
+        logits: (B, Q, K or K+1) of the last decoder layer.
+        boxes: (B, Q, 4) cxcywh of the last layer, relative to the unpadded image.
+        auxiliary: predictions of the earlier layers.
+        fusion: weights of the scales; None for the single-scale ablations.
+        dense: encoder predictions with `queries='selected'`.
+        denoising: in training with denoising on.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    auxiliary: tuple[LayerOutput, ...]
+    fusion: FusionOutput | None
+    dense: DenseOutput | None
+    denoising: DenoisingOutput | None
+
+
+class _Queries(NamedTuple):
+    """Where the decoder starts: content (B, Q, d), fixed pos (B, Q, d) or boxes (B, Q, 4)."""
+
+    content: Tensor
+    pos: Tensor | None
+    boxes: Tensor | None
+
+
+class FusionDetr(nn.Module):
+    """The detector; see `FusionDetrConfig` for its switches.
+
+    Source: "Selective Multi-Scale Fusion with DETR for Thermal Object Detection"; DETR,
+    arXiv 2005.12872; the options of DAB-DETR (2201.12329), DN-DETR (2203.01305), DINO
+    (2203.03605), Deformable DETR (2010.04159) and RT-DETR (2304.08069).
+    """
+
+    def __init__(self, config: FusionDetrConfig) -> None:
+        """Create the network with random weights."""
+        super().__init__()
+        self.config = config
+        d = config.d_model
+        self.backbone = make_backbone(
+            config.backbone,
+            train_norm=config.train_norm,
+            freeze_early=config.freeze_early,
+            dilate=config.fusion == 'dc5',
+        )
+        self.register_buffer('mean', torch.tensor(self.backbone.mean)[:, None, None], False)
+        self.register_buffer('std', torch.tensor(self.backbone.std)[:, None, None], False)
+        self.neck = TokenMapNeck(config, self.backbone.channels)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(
+                d,
+                config.num_heads,
+                config.ffn_dim,
+                dropout=config.dropout,
+                pool=config.encoder_pool,
+                conv=config.encoder_conv,
+            )
+            for _ in range(config.encoder_layers)
+        )
+        self.decoder = Decoder(config)
+        if config.queries == 'selected':
+            self.proposals = Proposals(config)
+
+    def forward(
+        self,
+        images: Tensor,
+        padding: Tensor | None = None,
+        targets: Sequence[Target] | None = None,
+    ) -> FusionDetrOutput:
+        """Detect.
+
+        Args:
+            images: (B, 1, H, W) or (B, 3, H, W) float in [0, 1], not normalised.
+            padding: (B, H, W) bool, True where padded; None when no image is padded.
+            targets: ground truth, one per image, to make denoising queries from.
+        """
+        features = self.backbone(self._normalise(images, padding))
+        tokens, padding, fusion = self.neck(features, padding)
+        memory = self._encode(tokens, padding, fusion)
+        dense, selected = self._select(memory)
+        denoising = self._denoising(targets)
+        layers, noised = self.decoder(
+            memory, selected, denoising, shift=self._shift(fusion, ('query',))
+        )
+        return FusionDetrOutput(
+            *layers[-1],
+            tuple(layers[:-1]),
+            fusion,
+            dense,
+            None if denoising is None else DenoisingOutput(tuple(noised), denoising),
+        )
+
+    def cross_attention(self, images: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Return the last layer's attention (B, Q, H, W) over the map; global attention only."""
+        features = self.backbone(self._normalise(images, padding))
+        tokens, padding, fusion = self.neck(features, padding)
+        memory = self._encode(tokens, padding, fusion)
+        _, selected = self._select(memory)
+        return self.decoder.cross_attention(memory, selected)
+
+    def trainable_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Split the trainable parameters into `backbone` and `rest`, each with `*_no_decay`."""
+        groups: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                part = 'backbone' if name.startswith('backbone.') else 'rest'
+                plain = parameter.dim() < 2 or name.endswith(('.beta', 'query_embed'))
+                groups.setdefault(part + ('_no_decay' if plain else ''), []).append(parameter)
+        return groups
+
+    def _normalise(self, images: Tensor, padding: Tensor | None) -> Tensor:
+        x = (images - self.mean) / self.std  # one channel broadcasts to three
+        return x if padding is None else x.masked_fill(padding[:, None], 0.0)
+
+    def _encode(
+        self, x: Tensor, padding: Tensor | None, fusion: FusionOutput | None
+    ) -> Memory:
+        size = (x.shape[-2], x.shape[-1])
+        mask = x.new_zeros((len(x), *size), dtype=torch.bool) if padding is None else padding
+        pos = sine_grid(mask, x.shape[1]).flatten(2).mT.to(x.dtype)  # [batch, N, d]
+        shift = self._shift(fusion, ('pos', 'both'))
+        pos = pos if shift is None else pos + shift
+        tokens = x.flatten(2).mT
+        content = self._shift(fusion, ('content', 'both'))
+        tokens = tokens if content is None else tokens + content
+        for layer in self.encoder:
+            tokens = layer(tokens, pos, size, padding)
+        return Memory(tokens, pos, size, padding, _valid_ratio(mask).to(x.dtype))
+
+    def _shift(self, fusion: FusionOutput | None, targets: tuple[str, ...]) -> Tensor | None:
+        """Return beta_bar as (B, 1, d) if it acts at one of these places."""
+        if fusion is None or self.config.scale_pe_target not in targets:
+            return None
+        return fusion.beta_bar[:, None].to(fusion.features.dtype)
+
+    def _select(self, memory: Memory) -> tuple[DenseOutput | None, _Queries | None]:
+        if self.config.queries != 'selected':
+            return None, None
+        return self.proposals(memory)
+
+    def _denoising(self, targets: Sequence[Target] | None) -> DenoisingQueries | None:
+        if not (self.training and self.config.denoising and targets):
+            return None
+        return make_denoising_queries(targets, self.config.num_classes, self.config.denoising)
+
+
+class Proposals(nn.Module):
+    """Score every encoder token and start the queries from the best ones."""
+
+    def __init__(self, config: FusionDetrConfig) -> None:
+        """Create the dense heads; scores start at 0.01, boxes at the anchor."""
+        super().__init__()
+        d = config.d_model
+        self.num_queries = config.num_queries
+        self.anchor_cells = config.anchor_size_px / config.token_stride
+        self.transform = nn.Sequential(nn.Linear(d, d), nn.LayerNorm(d))
+        self.class_embed = nn.Linear(d, config.num_logits)
+        self.bbox_embed = MLP(d, d, 4, 3)
+        self.content = nn.Linear(d, d)
+        _start_quiet(self.class_embed, self.bbox_embed)
+
+    def forward(self, memory: Memory) -> tuple[DenseOutput, _Queries]:
+        """Return the dense predictions and the selected queries."""
+        tokens = self.transform(memory.tokens)
+        anchors = self._anchors(memory)
+        logits = self.class_embed(tokens)
+        boxes = refine(anchors, self.bbox_embed(tokens))
+        padding = None if memory.padding is None else memory.padding.flatten(1)
+        dense = DenseOutput(logits, boxes, anchors, padding)
+        return dense, self._best(dense, tokens)
+
+    def _best(self, dense: DenseOutput, tokens: Tensor) -> _Queries:
+        best = dense.logits.detach().max(-1).values  # [batch, N]
+        if dense.padding is not None:
+            best = best.masked_fill(dense.padding, float('-inf'))
+        index = best.topk(min(self.num_queries, best.shape[1])).indices[..., None]
+        boxes = dense.boxes.gather(1, index.expand(-1, -1, 4))
+        content = self.content(tokens.gather(1, index.expand(-1, -1, tokens.shape[-1])))
+        return _Queries(content, None, boxes)
+
+    def _anchors(self, memory: Memory) -> Tensor:
+        height, width = memory.size
+        device, dtype = memory.tokens.device, memory.tokens.dtype
+        y = (torch.arange(height, device=device, dtype=dtype) + 0.5) / height
+        x = (torch.arange(width, device=device, dtype=dtype) + 0.5) / width
+        grid = torch.stack(torch.meshgrid(y, x, indexing='ij')[::-1], -1).view(1, -1, 2)
+        side = grid.new_tensor([self.anchor_cells / width, self.anchor_cells / height])
+        return torch.cat((grid, side.expand_as(grid)), -1) / memory.valid_ratio
+
+
+class Decoder(nn.Module):
+    """Decoder layers with their heads and, without selection, the learned queries."""
+
+    def __init__(self, config: FusionDetrConfig) -> None:
+        """Create layers and heads; heads are shared over layers for learned queries, as in DETR."""
+        super().__init__()
+        d = config.d_model
+        self.config = config
+        points = config.num_points if config.decoder_attention == 'deformable' else 0
+        self.layers = nn.ModuleList(
+            DecoderLayer(
+                d,
+                config.num_heads,
+                config.ffn_dim,
+                dropout=config.dropout,
+                deformable_points=points,
+            )
+            for _ in range(config.decoder_layers)
+        )
+        self.norm = nn.LayerNorm(d)
+        heads = 1 if config.queries == 'learned' else config.decoder_layers
+        self.class_embed = nn.ModuleList(nn.Linear(d, config.num_logits) for _ in range(heads))
+        self.bbox_embed = nn.ModuleList(MLP(d, d, 4, 3) for _ in range(heads))
+        if config.queries == 'learned':
+            self.query_embed = nn.Parameter(torch.randn(config.num_queries, d))
+        else:
+            self.box_pos = MLP(4 * (d // 4) * 2, d, d, 2)
+        if config.queries == 'anchors':
+            self.query_boxes = nn.Parameter(_spread_boxes(config.num_queries))
+            self.query_content = nn.Parameter(torch.zeros(config.num_queries, d))
+        if config.denoising:
+            self.label_embed = nn.Embedding(config.num_classes, d)
+        if config.class_loss != 'softmax':
+            for classify, locate in zip(self.class_embed, self.bbox_embed):
+                _start_quiet(classify, locate, boxes=config.queries != 'learned')
+
+    def forward(
+        self,
+        memory: Memory,
+        selected: _Queries | None,
+        denoising: DenoisingQueries | None,
+        *,
+        shift: Tensor | None = None,
+    ) -> tuple[list[LayerOutput], list[LayerOutput]]:
+        """Return the predictions of every layer: of the matching and of the denoising queries."""
+        queries = self._start(memory, selected)
+        matching = queries.content.shape[1]
+        queries, blocked = self._with_denoising(queries, denoising)
+        outputs = self._run(queries, memory, blocked, shift)
+        split = queries.content.shape[1] - matching
+        return (
+            [LayerOutput(o.logits[:, split:], o.boxes[:, split:]) for o in outputs],
+            [LayerOutput(o.logits[:, :split], o.boxes[:, :split]) for o in outputs],
+        )
+
+    def cross_attention(self, memory: Memory, selected: _Queries | None) -> Tensor:
+        """Return the last layer's mean attention (B, Q, H, W) to the map."""
+        seen: list[Tensor] = []
+        attention = self.layers[-1].multihead_attn
+
+        def record(_: nn.Module, inputs: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+            seen.append(attention.weights(inputs[0], inputs[1], blocked=kwargs['blocked']))
+
+        handle = attention.register_forward_pre_hook(record, with_kwargs=True)
+        try:
+            self(memory, selected, None)
+        finally:
+            handle.remove()
+        return seen[0].unflatten(-1, memory.size)
+
+    def _start(self, memory: Memory, selected: _Queries | None) -> _Queries:
+        if selected is not None:
+            return selected
+        batch = len(memory.tokens)
+        if self.config.queries == 'anchors':
+            content = self.query_content.expand(batch, -1, -1)
+            return _Queries(content, None, self.query_boxes.sigmoid().expand(batch, -1, -1))
+        pos = self.query_embed.expand(batch, -1, -1)
+        return _Queries(torch.zeros_like(pos), pos, None)
+
+    def _with_denoising(
+        self, queries: _Queries, denoising: DenoisingQueries | None
+    ) -> tuple[_Queries, Tensor | None]:
+        if denoising is None:
+            return queries, None
+        assert queries.boxes is not None
+        content = torch.cat((self.label_embed(denoising.labels), queries.content), 1)
+        boxes = torch.cat((denoising.boxes, queries.boxes), 1)
+        return _Queries(content, None, boxes), denoising.blocked(queries.content.shape[1])
+
+    def _run(
+        self, queries: _Queries, memory: Memory, blocked: Tensor | None, shift: Tensor | None
+    ) -> list[LayerOutput]:
+        content, boxes = queries.content, queries.boxes
+        outputs = []
+        for index, layer in enumerate(self.layers):
+            reference = None if boxes is None else boxes.detach()
+            pos = self._pos(queries.pos, reference)
+            pos = pos if shift is None else pos + shift
+            grid = None if reference is None else reference * memory.valid_ratio
+            content = layer(content, pos, memory, blocked=blocked, boxes_cxcywh_grid=grid)
+            output, boxes = self._predict(index, content, boxes, reference)
+            outputs.append(output)
+        return outputs
+
+    def _pos(self, fixed: Tensor | None, reference: Tensor | None) -> Tensor:
+        if fixed is not None:
+            return fixed
+        assert reference is not None
+        return self.box_pos(sine_boxes(reference, self.config.d_model // 2).to(reference.dtype))
+
+    def _predict(
+        self, index: int, content: Tensor, boxes: Tensor | None, reference: Tensor | None
+    ) -> tuple[LayerOutput, Tensor | None]:
+        head = min(index, len(self.class_embed) - 1)
+        normed = self.norm(content)
+        logits, delta = self.class_embed[head](normed), self.bbox_embed[head](normed)
+        if boxes is None or reference is None:
+            return LayerOutput(logits, delta.sigmoid()), None
+        # Looking forward twice: the loss of this layer also reaches the layer before, while the
+        # reference the next layer starts from carries no gradient (DINO, section 3.5).
+        predicted = refine(boxes if index else reference, delta)
+        return LayerOutput(logits, predicted), refine(reference, delta)
+
+
+def _valid_ratio(padding: Tensor) -> Tensor:
+    """Return (B, 1, 4): valid share of width, height, width, height of (B, H, W) padding."""
+    valid = (~padding).float()
+    height = valid[:, :, 0].mean(1)
+    width = valid[:, 0, :].mean(1)
+    return torch.stack((width, height, width, height), -1)[:, None]
+
+
+def _spread_boxes(count: int) -> Tensor:
+    """Return (count, 4) logits of boxes on a grid, a tenth of the image wide."""
+    side = math.ceil(math.sqrt(count))
+    index = torch.arange(count)
+    centre = (torch.stack((index % side, index // side), -1) + 0.5) / side
+    boxes = torch.cat((centre, torch.full_like(centre, 0.1)), -1)
+    return torch.logit(boxes, eps=1e-3)
+
+
+def _start_quiet(classify: nn.Linear, locate: MLP, *, boxes: bool = True) -> None:
+    """Start with low scores everywhere and, for refined boxes, with no movement."""
+    nn.init.constant_(classify.bias, PRIOR_LOGIT)
+    if boxes:
+        nn.init.zeros_(locate.layers[-1].weight)
+        nn.init.zeros_(locate.layers[-1].bias)
+
+
+def fusion_strides(config: FusionDetrConfig) -> tuple[int, ...]:
+    """Return the strides whose weights `FusionOutput` lists."""
+    return STRIDES if config.num_scales == 4 else ()
+
+
+__all__ = [
+    'DenoisingOutput',
+    'DenseOutput',
+    'FusionDetr',
+    'FusionDetrOutput',
+    'LayerOutput',
+    'Target',
+    'fusion_strides',
+]

@@ -1,0 +1,57 @@
+"""Small layers that several backbones share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch norm with constant running statistics.
+
+    Weight and bias are parameters: `requires_grad_(False)` gives DETR's fully frozen form,
+    leaving them trainable lets a small data set shift and scale the channels. Names equal those
+    of `nn.BatchNorm2d`, so published state dicts load.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5, affine: bool = True) -> None:
+        """Start as the identity; `affine` False keeps weight and bias as constants."""
+        super().__init__()
+        self.eps = eps
+        if affine:
+            self.weight = nn.Parameter(torch.ones(channels))
+            self.bias = nn.Parameter(torch.zeros(channels))
+        else:
+            self.register_buffer('weight', torch.ones(channels))
+            self.register_buffer('bias', torch.zeros(channels))
+        self.register_buffer('running_mean', torch.zeros(channels))
+        self.register_buffer('running_var', torch.ones(channels))
+
+    def scale_shift(self) -> tuple[Tensor, Tensor]:
+        """Return per-channel (C,) scale and shift of `y = x * scale + shift`."""
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return scale, self.bias - self.running_mean * scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W)."""
+        scale, shift = self.scale_shift()
+        return x * scale[:, None, None] + shift[:, None, None]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.pop(prefix + 'num_batches_tracked', None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def conv_bn(conv: Callable[..., Tensor], bn: FrozenBatchNorm2d, x: Tensor) -> Tensor:
+    """Apply a bias-free convolution and a frozen norm as one convolution.
+
+    Folding the norm into the kernel on the fly saves one pass over the feature map, which is what
+    a CPU waits for; gradients reach the kernel and the norm's weight and bias as usual.
+    """
+    scale, shift = bn.scale_shift()
+    return conv(x, conv.weight * scale[:, None, None, None], shift)  # type: ignore[attr-defined]
