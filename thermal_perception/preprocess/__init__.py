@@ -1,5 +1,11 @@
 """From frames to model input: thermal transforms, resizing, normalising, and the way back."""
 
+from thermal_perception.preprocess.image import (
+    Prepared,
+    Preprocess,
+    PreprocessConfig,
+    ThermalTransformConfig,
+)
 from thermal_perception.preprocess.thermal import (
     THERMAL_TRANSFORMS,
     ThermalTransform,
@@ -9,8 +15,12 @@ from thermal_perception.preprocess.thermal import (
 )
 
 __all__ = [
+    'Prepared',
+    'Preprocess',
+    'PreprocessConfig',
     'THERMAL_TRANSFORMS',
     'ThermalTransform',
+    'ThermalTransformConfig',
     'dataset_window_limits',
     'default_transform_name',
     'make_thermal_transform',

@@ -1,0 +1,35 @@
+"""Where installed data files are: configuration, weights, launch files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import sys
+
+from thermal_perception.errors import ConfigError
+
+_PACKAGE = 'thermal_perception'
+
+
+def share_path(*parts: str) -> Path:
+    """Return the path of a data file or folder of this package.
+
+    The source tree comes first when the package is imported from it; else every prefix of
+    `AMENT_PREFIX_PATH` and of this Python is looked at.
+
+    Raises:
+        ConfigError: if it is nowhere; the message lists the places.
+    """
+    candidates = [root.joinpath(*parts) for root in _roots()]
+    for path in candidates:
+        if path.exists():
+            return path
+    looked = ', '.join(map(str, candidates))
+    raise ConfigError(f'{"/".join(parts)}: not found, looked at {looked}')
+
+
+def _roots() -> list[Path]:
+    source = Path(__file__).resolve().parents[1]
+    roots = [source] if (source / 'package.xml').is_file() else []
+    prefixes = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
+    return roots + [Path(p) / 'share' / _PACKAGE for p in [*prefixes, sys.prefix]]
