@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import cv2
+from hypothesis import given, settings
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
-import pytest
-from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_equal
+import pytest
+
 from thermal_perception.errors import ConfigError, PreprocessError
 from thermal_perception.preprocess.thermal import (
-    THERMAL_TRANSFORMS,
     dataset_window_limits,
     default_transform_name,
     frame_percentiles,
     make_thermal_transform,
+    THERMAL_TRANSFORMS,
 )
 from thermal_perception.types import Frame
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import threading
 
+from hypothesis import given
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
 
 from thermal_perception.errors import ConfigError
 from thermal_perception.synchronise.newest import NewestSlot, SlotCounts

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from typing import Any, Literal, TYPE_CHECKING
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class FreezeDetector:
     """Notices when a camera repeats its last picture: shutter (FFC, NUC) or a hung driver.
 
     A live sensor's noise changes some pixel of every frame, so equal frames are a freeze. A few
-    values are compared first, the whole image only if those are equal: 0.01 ms for live frames.
+    values are compared first, the whole image only if those are equal: 0.02 ms for live frames.
     """
 
     def __init__(self, n_frames: int = 5) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from dataclasses import dataclass
+import threading
 from typing import Generic, Literal, TypeVar
 
 from thermal_perception.errors import ConfigError
