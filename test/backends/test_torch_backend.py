@@ -1,0 +1,62 @@
+"""The eager backend: same numbers as the module, and errors that say what to do next."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn, Tensor
+
+from thermal_perception.backends import choose_device, TorchBackend
+from thermal_perception.errors import BackendError
+
+
+class _Double(nn.Module):
+    def forward(self, image: Tensor, padding: Tensor | None) -> Tensor:
+        return image * 2
+
+
+class _Fails(nn.Module):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, image: Tensor, padding: Tensor | None) -> Tensor:
+        raise self.error
+
+
+def test_runs_the_module_without_gradients():
+    result = TorchBackend(_Double(), 'cpu')(torch.ones(1, 1, 2, 2), None)
+
+    assert torch.equal(result, torch.full((1, 1, 2, 2), 2.0))
+    assert not result.requires_grad
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+
+    assert choose_device('auto') == 'cpu'
+
+
+def test_out_of_memory_on_a_gpu_can_be_recovered_from():
+    backend = TorchBackend(_Fails(torch.OutOfMemoryError('CUDA out of memory')), 'cpu')
+    backend.device = 'cuda'
+
+    with pytest.raises(BackendError, match='out of memory') as caught:
+        _call_without_copy(backend)
+    assert caught.value.recoverable
+
+
+def test_error_of_the_network_itself_is_not_recoverable():
+    backend = TorchBackend(_Fails(RuntimeError('shapes do not match')), 'cpu')
+
+    with pytest.raises(BackendError, match='shapes do not match') as caught:
+        backend(torch.ones(1, 1, 2, 2), None)
+    assert not caught.value.recoverable
+
+
+def _call_without_copy(backend: TorchBackend) -> None:
+    class _Anywhere:
+        def to(self, *args: object, **kwargs: object) -> _Anywhere:
+            return self
+
+    backend(_Anywhere(), None)  # type: ignore[arg-type]

@@ -1,0 +1,208 @@
+"""perceive: a frame goes in, boxes in its own pixels come out, whatever the device does."""
+
+from __future__ import annotations
+
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+import pytest
+
+from thermal_perception.errors import BackendError, CheckpointError, PreprocessError
+from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.perceive import default_checkpoint, Perceiver
+from thermal_perception.types import Frame, FrameSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+TINY = {
+    'class_names': ['person', 'car'],
+    'backbone': 'efficientnet_lite0',
+    'grid_stride': 16,
+    'd_model': 32,
+    'ffn_dim': 32,
+    'encoder_layers': 1,
+    'decoder_layers': 1,
+    'num_queries': 12,
+}
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with random weights of a tiny network."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    info = CheckpointInfo('tiny', 'fusion_detr', TINY, {}, ('person', 'car'), (64, 64), 0.3)
+    save_random(path, info)
+    return path
+
+
+def frames(image: NDArray[Any]) -> FrameSet:
+    """Wrap an image as a thermal frame stamped 7 ns."""
+    return FrameSet(thermal=Frame(image, 7, 'thermal_optical', 'thermal', 'test'))
+
+
+def noise(height: int, width: int, dtype: type = np.uint8) -> NDArray[Any]:
+    """Return reproducible noise over the whole range of an integer type."""
+    rng = np.random.default_rng(0)
+    return rng.integers(np.iinfo(dtype).max, size=(height, width)).astype(dtype)
+
+
+def test_result_carries_stamp_frame_size_and_classes_of_the_frame(checkpoint: Path):
+    found = Perceiver.load(checkpoint)(frames(noise(48, 80))).detections
+
+    assert (found.stamp_ns, found.frame_id) == (7, 'thermal_optical')
+    assert found.image_size == (48, 80)
+    assert found.class_names == ('person', 'car')
+
+
+def test_boxes_lie_in_the_source_image_and_scores_fall(checkpoint: Path):
+    found = Perceiver.load(checkpoint)(frames(noise(50, 70))).detections
+
+    assert len(found) > 0
+    assert (found.boxes_xyxy_px >= 0).all()
+    assert (found.boxes_xyxy_px[:, [0, 2]] <= 70).all()
+    assert (found.boxes_xyxy_px[:, [1, 3]] <= 50).all()
+    assert (np.diff(found.scores) <= 0).all()
+
+
+def test_same_frame_gives_same_result_when_sizes_alternate(checkpoint: Path):
+    perceiver = Perceiver.load(checkpoint)
+    small, large = frames(noise(48, 80)), frames(noise(64, 128))
+
+    first = perceiver(small).detections
+    perceiver(large)
+    again = perceiver(small).detections
+
+    assert_array_equal(again.boxes_xyxy_px, first.boxes_xyxy_px)
+    assert_array_equal(again.scores, first.scores)
+
+
+def test_fourteen_bit_counts_and_their_left_shifted_form_agree(checkpoint: Path):
+    perceiver = Perceiver.load(checkpoint)
+    counts = noise(64, 64, np.uint16) >> 2
+
+    plain = perceiver(frames(counts)).detections
+    shifted = perceiver(frames((counts << 2).astype(np.uint16))).detections
+
+    assert_allclose(shifted.scores, plain.scores, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    'image',
+    [
+        pytest.param(np.zeros((64, 64), np.uint8), id='black 8 bit'),
+        pytest.param(np.full((64, 64), 9000, np.uint16), id='constant 16 bit'),
+        pytest.param(np.full((64, 64), np.nan, np.float32), id='all NaN'),
+        pytest.param(np.where(np.eye(64) > 0, np.inf, 300).astype(np.float32), id='some Inf'),
+        pytest.param(np.ones((1, 1), np.uint8), id='one pixel'),
+    ],
+)
+def test_image_without_signal_gives_finite_scores(checkpoint: Path, image: NDArray[Any]):
+    found = Perceiver.load(checkpoint)(frames(image)).detections
+
+    assert np.isfinite(found.scores).all()
+    assert np.isfinite(found.boxes_xyxy_px).all()
+
+
+def test_fusion_weights_sum_to_one_and_name_their_strides(checkpoint: Path):
+    fusion = Perceiver.load(checkpoint)(frames(noise(64, 64))).fusion
+
+    assert fusion is not None
+    assert fusion.strides == (8, 16, 32, 64)
+    assert_allclose(fusion.alpha_hat.sum(), 1, atol=1e-6)
+    assert_allclose(fusion.entropy, np.log(4), atol=1e-5)  # a fresh network weighs all the same
+
+
+def test_stages_are_timed(checkpoint: Path):
+    stages = Perceiver.load(checkpoint)(frames(noise(64, 64))).stages_s
+
+    assert set(stages) == {'preprocess', 'model', 'postprocess'}
+    assert all(seconds > 0 for seconds in stages.values())
+
+
+def test_info_names_the_model_and_its_weights(checkpoint: Path):
+    info = Perceiver.load(checkpoint).info
+
+    assert (info.model, info.input_size, info.default_score_threshold) == ('tiny', (64, 64), 0.3)
+    assert len(info.fingerprint) == 16
+    assert info.path == checkpoint
+
+
+def test_colour_frame_is_refused(checkpoint: Path):
+    with pytest.raises(PreprocessError, match=r'shape \(8, 8, 3\), expected one grey'):
+        Perceiver.load(checkpoint)(frames(np.zeros((8, 8, 3), np.uint8)))
+
+
+def test_set_without_thermal_is_refused(checkpoint: Path):
+    rgb = Frame(np.zeros((8, 8, 3), np.uint8), 0, 'rgb', 'rgb')
+
+    with pytest.raises(PreprocessError, match='no thermal frame'):
+        Perceiver.load(checkpoint)(FrameSet(rgb=rgb))
+
+
+def test_unknown_device_is_refused(checkpoint: Path):
+    with pytest.raises(BackendError, match="'tpu', expected auto, cpu, cuda"):
+        Perceiver.load(checkpoint, device='tpu')
+
+
+def test_missing_gpu_falls_back_to_the_cpu_and_says_so(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+
+    perceiver = Perceiver.load(checkpoint, device='cuda')
+
+    assert perceiver.device == 'cpu'
+    assert 'sees no CUDA device' in perceiver.degraded
+
+
+def test_missing_gpu_is_an_error_where_falling_back_is_not_allowed(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+
+    with pytest.raises(BackendError, match='sees no CUDA device'):
+        Perceiver.load(checkpoint, device='cuda', fallback_to_cpu=False)
+
+
+class _Dying:
+    """A backend whose device is lost on the first frame."""
+
+    name, precision, device = 'torch', 'fp32', 'cuda'
+
+    def __init__(self, healthy: Any) -> None:
+        self._healthy = healthy
+
+    def __call__(self, image: Any, padding: Any) -> Any:
+        raise BackendError('torch on cuda: out of memory', recoverable=True)
+
+    def to_cpu(self) -> Any:
+        return self._healthy
+
+
+def test_device_lost_on_a_frame_still_answers_that_frame(checkpoint: Path):
+    perceiver = Perceiver.load(checkpoint, device='cpu')
+    expected = perceiver(frames(noise(64, 64))).detections
+    perceiver._backend = _Dying(perceiver._backend)  # type: ignore[assignment]
+
+    found = perceiver(frames(noise(64, 64))).detections
+
+    assert_array_equal(found.scores, expected.scores)
+    assert 'out of memory' in perceiver.degraded
+    assert perceiver.device == 'cpu'
+
+
+def test_device_lost_without_fallback_raises(checkpoint: Path):
+    perceiver = Perceiver.load(checkpoint, device='cpu', fallback_to_cpu=False)
+    perceiver._backend = _Dying(None)  # type: ignore[assignment]
+
+    with pytest.raises(BackendError, match='out of memory'):
+        perceiver(frames(noise(64, 64)))
+
+
+def test_unshipped_model_is_named():
+    with pytest.raises(CheckpointError, match="no weights are shipped for model 'nosuch'"):
+        default_checkpoint('nosuch')
