@@ -9,7 +9,7 @@ import math
 import os
 from pathlib import Path
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
@@ -22,7 +22,7 @@ from training.losses import FusionDetrCriterion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import Tensor, nn
+    from torch import nn, Tensor
 
     from training.config import OptimiserConfig, TrainingConfig
     from training.datasets import TrainingSamples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 import torch
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resume', action='store_true', help='continue where the run stopped')
     parser.add_argument('--init', type=Path, help='checkpoint to take weights from')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
-    parser.add_argument('--cache', type=Path, help='folder for decoded images; default OUTPUT/cache')
+    parser.add_argument('--cache', type=Path, help='folder of decoded images, OUTPUT/cache if unset')
     parser.add_argument(
         '--set', action='append', default=[], metavar='KEY=VALUE', help='override one value'
     )
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         if not trainer.resume():
             raise ConfigError(f'--resume: {args.output} holds no last.pt')
     elif (args.output / 'last.pt').exists():
-        raise ConfigError(f'--output: {args.output} already holds a run; use --resume or a new folder')
+        raise ConfigError(f'--output: {args.output} holds a run; use --resume or a new folder')
     trainer.fit()
 
 

@@ -7,11 +7,11 @@ varifocal loss: Zhang et al., arXiv 2008.13367.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TYPE_CHECKING
 
 import torch
+from torch import nn, Tensor
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from thermal_perception.models.boxes import cxcywh_to_xyxy, elementwise_giou, elementwise_iou
 from training.matcher import HungarianMatcher, Match, TaskAlignedAssigner
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         DenoisingOutput,
         DenseOutput,
         FusionDetrOutput,
-        LayerOutput,
     )
 
 
@@ -216,7 +215,7 @@ def focal_loss(logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: fl
 def varifocal_loss(
     logits: Tensor, target: Tensor, *, alpha: float = 0.75, gamma: float = 2
 ) -> Tensor:
-    """Varifocal loss per element: positives weigh their target quality, negatives alpha p^gamma."""
+    """Varifocal loss per element: positives weigh their quality, negatives alpha p^gamma."""
     p = logits.detach().sigmoid()
     weight = torch.where(target > 0, target, alpha * p**gamma)
     return weight * F.binary_cross_entropy_with_logits(logits, target, reduction='none')

@@ -6,10 +6,10 @@ Source: Carion et al., DETR, arXiv 2005.12872; Feng et al., TOOD, arXiv 2108.077
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, TYPE_CHECKING
 
-import torch
 from scipy.optimize import linear_sum_assignment
+import torch
 from torch import Tensor
 
 from thermal_perception.models.boxes import cxcywh_to_xyxy, pairwise_giou, pairwise_iou
@@ -49,7 +49,7 @@ class HungarianMatcher:
             return Match(empty, empty)
         cost = self.cost(logits.float(), boxes.float(), target)
         if not bool(torch.isfinite(cost).all()):
-            raise FloatingPointError('matching cost: found NaN or Inf, expected finite predictions')
+            raise FloatingPointError('matching cost: found NaN or Inf, expected finite numbers')
         query, truth = linear_sum_assignment(cost.cpu().numpy())
         device = logits.device
         return Match(torch.as_tensor(query, device=device), torch.as_tensor(truth, device=device))

@@ -7,9 +7,9 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch
 
@@ -20,7 +20,7 @@ from thermal_perception.models.build import make_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor, nn
+    from torch import nn, Tensor
 
 SCHEMA_VERSION = 1
 _KEY = 'thermal_perception'
@@ -106,6 +106,7 @@ def save_checkpoint(
     }
     part = path.with_name(path.name + '.part')
     save_file(tensors, part, metadata={_KEY: json.dumps(to_mapping(info), sort_keys=True)})
+    part.chmod(0o644)  # safetensors makes it private, but installed weights are for everyone
     os.replace(part, path)
 
 
