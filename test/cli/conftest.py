@@ -1,0 +1,75 @@
+"""What the tests of the command share: a tiny checkpoint and a small data set."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+
+CLASS_NAMES = ('person', 'car', 'bicycle', 'other_vehicle')
+TINY = {
+    'class_names': list(CLASS_NAMES),
+    'backbone': 'efficientnet_lite0',
+    'grid_stride': 16,
+    'd_model': 32,
+    'ffn_dim': 32,
+    'encoder_layers': 1,
+    'decoder_layers': 1,
+    'num_queries': 12,
+}
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    """Return a file with random weights of a tiny network."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    info = CheckpointInfo(
+        'tiny',
+        'fusion_detr',
+        TINY,
+        {},
+        CLASS_NAMES,
+        (64, 96),
+        0.05,
+        training={'data': 'none'},
+        licence='Apache-2.0',
+    )
+    save_random(path, info)
+    return path
+
+
+@pytest.fixture(scope='session')
+def dataset(tmp_path_factory):
+    """Return a COCO data set of three 64 x 96 images with objects and a region to ignore."""
+    root = tmp_path_factory.mktemp('dataset')
+    (root / 'images' / 'val').mkdir(parents=True)
+    (root / 'annotations').mkdir()
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(3):
+        image = rng.integers(0, 255, (64, 96)).astype(np.uint8)
+        name = f'{number}.png'
+        cv2.imwrite(str(root / 'images' / 'val' / name), image)
+        images.append({'id': number, 'file_name': name, 'width': 96, 'height': 64})
+        for category in (1, 2):
+            annotations.append(
+                {
+                    'id': len(annotations),
+                    'image_id': number,
+                    'category_id': category,
+                    'bbox': [5 + 10 * category, 4, 40, 50],
+                    'iscrowd': int(number == 2),
+                }
+            )
+    names = ('Person', 'Car', 'Bicycle', 'OtherVehicle')
+    content = {
+        'images': images,
+        'annotations': annotations,
+        'categories': [{'id': i, 'name': name} for i, name in enumerate(names, start=1)],
+    }
+    (root / 'annotations' / 'val.json').write_text(json.dumps(content))
+    return root

@@ -1,0 +1,1 @@
+"""The `thermal-perception` command: it parses, draws and prints, and decides nothing."""

@@ -1,0 +1,80 @@
+"""`thermal-perception bag-from-images`: a folder of thermal images becomes a rosbag2 bag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+from typing import TYPE_CHECKING, Literal
+
+from thermal_perception.cli import console
+from thermal_perception.errors import ConfigError
+from thermal_perception.evaluation.dataset import (
+    list_images,
+    read_objects,
+    read_thermal_image,
+    thermal_frame,
+)
+from thermal_perception.evaluation.image_bag import ImageBagWriter, Intrinsics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """What `bag-from-images` was asked for; the fields are its options.
+
+    Attributes:
+        start_s: stamp of the first image, seconds since the epoch; None for now. Image files
+            carry no time, so the stamps are made up: evenly spaced at `rate_hz`.
+    """
+
+    folder: Path
+    output: Path
+    rate_hz: float = 10.0
+    topic: str = '/thermal/image_raw'
+    frame_id: str = 'thermal_camera_optical'
+    annotations: Path | None = None
+    intrinsics: Intrinsics | None = None
+    storage: Literal['mcap', 'sqlite3'] = 'mcap'
+    start_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that cannot make a bag."""
+        if not 0 < self.rate_hz <= 1000:
+            raise ConfigError(f'--rate {self.rate_hz}: expected more than 0, at most 1000 Hz')
+        if not self.topic.startswith('/') or self.topic.endswith('/'):
+            raise ConfigError(f'--topic {self.topic}: expected a full name, as /thermal/image_raw')
+        if self.start_s is not None and self.start_s <= 0:
+            raise ConfigError(f'--start {self.start_s}: expected seconds since 1970, above 0')
+        if self.output.exists():
+            raise ConfigError(f'--output {self.output}: exists already, remove it first')
+
+
+def bag_from_images(options: BagOptions) -> None:
+    """Write the bag, images in the order of their names, and say what is in it.
+
+    Raises:
+        DatasetError: if the folder holds no image, a file is damaged, the annotations name none
+            of the images, or the bag cannot be written.
+    """
+    files = list_images(options.folder)
+    objects = read_objects(options.annotations, files) if options.annotations else {}
+    start_ns = time.time_ns() if options.start_s is None else round(options.start_s * 1e9)
+    bag = ImageBagWriter(
+        options.output,
+        topic=options.topic,
+        storage=options.storage,
+        intrinsics=options.intrinsics,
+    )
+    with bag, console.progress_bar('writing', len(files)) as progress:
+        for number, path in enumerate(files):
+            frame = thermal_frame(
+                read_thermal_image(path),
+                stamp_ns=start_ns + round(number * 1e9 / options.rate_hz),
+                frame_id=options.frame_id,
+            )
+            bag.write(frame, objects.get(path.name))
+            progress.advance(progress.task_ids[0])
+    labelled = f', {len(objects)} with ground truth' if options.annotations else ''
+    console.out.print(f'{options.output}: {len(files)} images at {options.rate_hz:g} Hz{labelled}')

@@ -1,0 +1,69 @@
+"""`thermal-perception info`: what a checkpoint is, without running it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from thermal_perception.cli import console
+from thermal_perception.config import to_mapping
+from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.perceive import default_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def info(checkpoint: Path | None, model: str, json_path: Path | None) -> None:
+    """Print the facts of a checkpoint and write them as JSON.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged or not ours.
+        ConfigError: if the JSON file cannot be written.
+    """
+    console.check_writable(json_path)
+    facts = read_facts(checkpoint or default_checkpoint(model))
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style='bold', no_wrap=True)
+    table.add_column(overflow='fold')
+    for name, value in _flat(facts):
+        table.add_row(name, escape(value))
+    console.out.print(table)
+    if json_path:
+        console.write_json(json_path, facts)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the record of a checkpoint with file size in bytes, fingerprint and parameters.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, not ours, or its weights do not fit.
+    """
+    checkpoint = load_checkpoint(path)
+    parameters = sum(p.numel() for p in checkpoint.make_model().parameters())
+    record = to_mapping(checkpoint.info)
+    return {
+        'model': record.pop('model'),
+        'file': str(path),
+        'file_bytes': path.stat().st_size,
+        'parameters': parameters,
+        'fingerprint': checkpoint.fingerprint,
+        **record,
+    }
+
+
+def _flat(values: Any, prefix: str = '') -> Iterator[tuple[str, str]]:
+    """Yield (dotted name, text) of nested mappings; lists become one line."""
+    for key, value in values.items():
+        name = f'{prefix}{key}'
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f'{name}.')
+        elif isinstance(value, list):
+            yield name, ', '.join(map(str, value))
+        elif isinstance(value, int) and not isinstance(value, bool) and value >= 10_000:
+            yield name, f'{value:,}'
+        elif value not in (None, '', {}):
+            yield name, f'{value:.4g}' if isinstance(value, float) else str(value)

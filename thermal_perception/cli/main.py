@@ -1,0 +1,271 @@
+"""Entry point of the `thermal-perception` command: every verb and option on one page.
+
+The verbs import their work when they are called: `--help` stays quick, a machine without ROS can
+evaluate, and a robot without data-set tools can run a node.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+
+import typer
+
+from thermal_perception.errors import ConfigError, ThermalPerceptionError
+
+if TYPE_CHECKING:
+    from thermal_perception.evaluation.image_bag import Intrinsics
+
+app = typer.Typer(
+    name='thermal-perception',
+    help='Neural perception for robots that see heat.',
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+_PASS_ON = {'allow_extra_args': True, 'ignore_unknown_options': True}
+
+
+class Storage(str, Enum):
+    """Storage plug-ins of rosbag2."""
+
+    mcap = 'mcap'
+    sqlite3 = 'sqlite3'
+
+
+class Reliability(str, Enum):
+    """Delivery that a replayed topic offers."""
+
+    bag = 'bag'
+    reliable = 'reliable'
+    best_effort = 'best_effort'
+
+
+class Against(str, Enum):
+    """What to compare our node with."""
+
+    naive = 'naive'
+
+
+# Optional[...] rather than `... | None`: typer of Ubuntu 24.04 reads it on every Python.
+Model = Annotated[str, typer.Option(metavar='NAME', help='Shipped model.')]
+Checkpoint = Annotated[
+    Optional[Path], typer.Option(metavar='FILE', help='Checkpoint, instead of the shipped one.')
+]
+Json = Annotated[Optional[Path], typer.Option('--json', metavar='FILE', help='Write this file.')]
+Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
+
+
+def main() -> None:
+    """Run the command and exit: 0 on success, 1 on a failure, 2 on a wrong call."""
+    debug = '--debug' in sys.argv[1:2]
+    try:
+        app(prog_name='thermal-perception')
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ThermalPerceptionError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f'{type(error).__name__}: {error} (thermal-perception --debug VERB tells more)')
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f'thermal-perception: {sentence}', file=sys.stderr)
+    sys.exit(1)
+
+
+@app.callback()
+def _root(
+    debug: Annotated[  # only declared here, for the help: main() looks at it
+        bool, typer.Option('--debug', help='Show the traceback of an error.')
+    ] = False,
+) -> None:
+    """Neural perception for robots that see heat."""
+
+
+@app.command(context_settings=_PASS_ON)
+def run(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(metavar='NODE', help='fusion_detr, simulated_cameras.')],
+    params: Annotated[
+        Optional[Path], typer.Option(metavar='FILE', help='YAML file of ROS parameters.')
+    ] = None,
+) -> None:
+    """Run a node; what follows --ros-args goes to ROS, as with `ros2 run`."""
+    from thermal_perception.cli.run import run
+
+    raise typer.Exit(run(node, params, context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def replay(
+    context: typer.Context,
+    bag: Annotated[Path, typer.Argument(metavar='BAG', help='Folder or file, mcap or sqlite3.')],
+    rate: Annotated[float, typer.Option(help='Bag seconds per second.')] = 1.0,
+    loop: Annotated[bool, typer.Option('--loop', help='Start again at the end.')] = False,
+    start_offset: Annotated[float, typer.Option(help='Seconds of the bag to skip.')] = 0.0,
+    topics: Annotated[
+        Optional[list[str]], typer.Option('--topic', help='Only this topic; repeatable.')
+    ] = None,
+    remap: Annotated[
+        Optional[list[str]], typer.Option(metavar='OLD:=NEW', help='Rename; repeatable.')
+    ] = None,
+    clock_hz: Annotated[float, typer.Option(help='Rate of /clock, 0 for none.')] = 100.0,
+    qos: Annotated[Reliability, typer.Option(help='Delivery; bag: as recorded.')] = (
+        Reliability.bag
+    ),
+    depth: Annotated[int, typer.Option(help='Messages kept for slow subscribers.')] = 100,
+    wait: Annotated[float, typer.Option(help='Longest wait for subscribers, seconds.')] = 3.0,
+) -> None:
+    """Publish a recorded bag with its own timing, and /clock beside it."""
+    _require_ros()
+    from thermal_perception.cli.replay import ReplayOptions, replay
+    from thermal_perception.cli.ros import ros_arguments
+
+    summary = replay(
+        ReplayOptions(
+            bag=bag,
+            rate=rate,
+            loop=loop,
+            start_offset_s=start_offset,
+            topics=tuple(topics or ()),
+            remaps=tuple(remap or ()),
+            clock_hz=clock_hz,
+            qos=qos.value,
+            depth=depth,
+            wait_s=wait,
+            ros_arguments=tuple(ros_arguments(None, context.args)),
+        )
+    )
+    print(f'{summary.messages} messages, at most {1000 * summary.worst_lag_s:.1f} ms late')
+
+
+@app.command()
+def bag_from_images(
+    folder: Annotated[Path, typer.Argument(metavar='DIR', help='Thermal images, 8 or 16 bits.')],
+    output: Annotated[Path, typer.Option(metavar='BAG', help='Folder to make.')],
+    rate: Annotated[float, typer.Option(metavar='HZ', help='Images per second.')] = 10.0,
+    topic: Annotated[str, typer.Option(metavar='NAME', help='Topic.')] = '/thermal/image_raw',
+    frame_id: Annotated[str, typer.Option(metavar='NAME', help='Optical frame of the camera.')] = (
+        'thermal_camera_optical'
+    ),
+    annotations: Annotated[
+        Optional[Path],
+        typer.Option(metavar='COCO', help='Truth, written as /ground_truth/detections.'),
+    ] = None,
+    k: Annotated[
+        Optional[str],
+        typer.Option('--K', metavar='FX,FY,CX,CY', help='Intrinsics, written as camera_info.'),
+    ] = None,
+    storage: Annotated[Storage, typer.Option(help='Kind of bag.')] = Storage.mcap,
+    start: Annotated[
+        Optional[float], typer.Option(metavar='SECONDS', help='First stamp; default: now.')
+    ] = None,
+) -> None:
+    """Turn a folder of thermal images into a bag; the stamps are made up, evenly spaced."""
+    from thermal_perception.cli.bag_from_images import BagOptions, bag_from_images
+
+    bag_from_images(
+        BagOptions(
+            folder=folder,
+            output=output,
+            rate_hz=rate,
+            topic=topic,
+            frame_id=frame_id,
+            annotations=annotations,
+            intrinsics=_intrinsics(k) if k else None,
+            storage=storage.value,
+            start_s=start,
+        )
+    )
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[
+        Optional[Path],
+        typer.Option(metavar='DIR', help='Has images/SPLIT and annotations/SPLIT.json (COCO).'),
+    ] = None,
+    split: Annotated[
+        Optional[str], typer.Option(metavar='NAME', help='Part of the data set, as val.')
+    ] = None,
+    bag: Annotated[
+        Optional[Path],
+        typer.Option(metavar='BAG', help='A bag with /ground_truth/detections, instead.'),
+    ] = None,
+    image_topic: Annotated[
+        str, typer.Option(metavar='NAME', help='Thermal images of the bag, if there are several.')
+    ] = '',
+    model: Model = 'fusion_detr_lite',
+    checkpoint: Checkpoint = None,
+    json: Json = None,
+    exclude_class: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar='NAME', help='Also average without this class; repeatable.'),
+    ] = None,
+    bits: Annotated[
+        int, typer.Option(help='16: place 8-bit images into 14-bit counts first.')
+    ] = 8,
+    seed: Annotated[int, typer.Option(help='Of the counts that --bits 16 makes.')] = 0,
+    device: Device = 'auto',
+    threads: Annotated[Optional[int], typer.Option(help='Processor threads.')] = None,
+) -> None:
+    """Score a model on a COCO data set or on a bag, and print the COCO table."""
+    from thermal_perception.cli.evaluate import EvaluateOptions, evaluate
+
+    evaluate(
+        EvaluateOptions(
+            dataset=dataset,
+            split=split,
+            bag=bag,
+            image_topic=image_topic,
+            model=model,
+            checkpoint=checkpoint,
+            json=json,
+            bits=bits,
+            seed=seed,
+            exclude=tuple(exclude_class or ()),
+            device=device,
+            threads=threads,
+        )
+    )
+
+
+@app.command()
+def info(
+    checkpoint: Annotated[
+        Optional[Path], typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')
+    ] = None,
+    model: Model = 'fusion_detr_lite',
+    json: Json = None,
+) -> None:
+    """Tell what a checkpoint is: classes, input, training data, results, fingerprint."""
+    from thermal_perception.cli.info import info
+
+    info(checkpoint, model, json)
+
+
+def _require_ros() -> None:
+    from thermal_perception.cli.ros import require_ros
+
+    require_ros()
+
+
+def _intrinsics(text: str) -> Intrinsics:
+    from thermal_perception.evaluation.image_bag import Intrinsics
+
+    try:
+        return Intrinsics(*map(float, text.split(',')))
+    except (TypeError, ValueError):
+        raise ConfigError(f'--K {text}: expected FX,FY,CX,CY in pixels') from None
+
+
+if __name__ == '__main__':
+    main()
