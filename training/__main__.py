@@ -10,6 +10,7 @@ from thermal_perception.errors import ThermalPerceptionError
 
 VERBS = {
     'fit': 'train a model from a YAML file',
+    'release': 'write the shipped weights and their card',
     'simulate': 'render an annotated data set',
 }
 

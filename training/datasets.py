@@ -90,16 +90,26 @@ class CocoFolder:
     """The records of one split, with their decoded images in a memory-mapped file."""
 
     def __init__(
-        self, config: DatasetConfig, class_names: Sequence[str], cache: Path | None = None
+        self,
+        config: DatasetConfig,
+        class_names: Sequence[str],
+        root: Path | None = None,
+        cache: Path | None = None,
     ) -> None:
         """Read annotations and fill the cache.
+
+        Args:
+            config: which split and which part of it.
+            class_names: lower-case names in label order.
+            root: folder that a relative `config.directory` is in.
+            cache: folder for the decoded images; None keeps them in memory.
 
         Raises:
             DatasetError: if files are missing, classes are unknown or images differ in size.
         """
         self.config = config
         self.class_names = tuple(class_names)
-        directory = Path(config.directory)
+        directory = (root or Path()) / config.directory
         self.annotations = directory / 'annotations' / f'{config.split}.json'
         content = _read_json(self.annotations)
         self.records = _records(content, directory / 'images' / config.split, self.class_names)

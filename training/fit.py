@@ -8,7 +8,7 @@ from typing import Any, TYPE_CHECKING
 
 import torch
 
-from thermal_perception.config import from_mapping, read_yaml, set_by_path
+from thermal_perception.config import from_mapping, read_yaml, set_by_path, to_mapping
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.models.build import make_model
@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resume', action='store_true', help='continue where the run stopped')
     parser.add_argument('--init', type=Path, help='checkpoint to take weights from')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
-    parser.add_argument('--cache', type=Path, help='folder of decoded images, OUTPUT/cache if unset')
+    parser.add_argument(
+        '--data', type=Path, default=Path(), help='folder that relative data sets are in'
+    )
+    parser.add_argument(
+        '--cache', type=Path, help='folder of decoded images, OUTPUT/cache if unset'
+    )
     parser.add_argument(
         '--set', action='append', default=[], metavar='KEY=VALUE', help='override one value'
     )
@@ -64,7 +69,7 @@ def model_info(config: TrainingConfig) -> CheckpointInfo:
     path = share_path('config', 'models', f'{config.model}.yaml')
     values = read_yaml(path)
     values['class_names'] = values['config']['class_names']
-    values['training'] = {'seed': config.seed, 'epochs': config.epochs}
+    values['training'] = {'config': to_mapping(config), 'torch': torch.__version__}
     values['source_commit'] = _commit()
     return from_mapping(CheckpointInfo, values, where=str(path))
 
@@ -84,8 +89,8 @@ def make_trainer(
     cache = args.cache or args.output / 'cache'
     processes = Processes.join(args.device)
     with processes.leader_first():
-        folders = [CocoFolder(d, info.class_names, cache) for d in config.train]
-        dev = [CocoFolder(d, info.class_names, cache) for d in config.dev]
+        folders = [CocoFolder(d, info.class_names, args.data, cache) for d in config.train]
+        dev = [CocoFolder(d, info.class_names, args.data, cache) for d in config.dev]
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
     return Trainer(
         model,

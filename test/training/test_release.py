@@ -1,0 +1,92 @@
+"""Releasing weights: facts and metrics travel inside the file, and must belong to it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thermal_perception.errors import ConfigError
+from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint, save_random
+from training import release
+
+MODEL = {
+    'class_names': ['person'],
+    'backbone': 'efficientnet_lite0',
+    'd_model': 32,
+    'ffn_dim': 16,
+    'encoder_layers': 0,
+    'decoder_layers': 1,
+    'num_queries': 4,
+}
+FACTS = """
+summary: A network for tests.
+data: Drawn by hand.
+training: None at all.
+limits: Everything.
+licence: Apache-2.0
+attribution: nobody
+"""
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    path = tmp_path / 'best.safetensors'
+    save_random(path, CheckpointInfo('tiny', 'fusion_detr', MODEL, {}, ('person',)))
+    return path
+
+
+def released(tmp_path: Path, trained: Path, *options: str, facts: str = FACTS) -> Path:
+    (tmp_path / 'facts.yaml').write_text(facts)
+    parser = argparse.ArgumentParser()
+    release.add_arguments(parser)
+    output = tmp_path / 'tiny.safetensors'
+    arguments = [str(trained), '--facts', str(tmp_path / 'facts.yaml'), *options]
+    release.run(parser.parse_args([*arguments, '--output', str(output)]))
+    return output
+
+
+def write_result(tmp_path: Path, fingerprint: str) -> Path:
+    metrics: dict[str, Any] = {'mAP50': 0.625, 'mAP': None, 'per_class': {'person': {}}}
+    path = tmp_path / 'result.json'
+    path.write_text(json.dumps({'fingerprint': fingerprint, 'images': 7, 'metrics': metrics}))
+    return path
+
+
+def test_release_keeps_the_fingerprint_and_adds_the_record(tmp_path: Path, trained: Path):
+    fingerprint = load_checkpoint(trained).fingerprint
+    result = write_result(tmp_path, fingerprint)
+
+    checkpoint = load_checkpoint(
+        released(tmp_path, trained, '--metrics', f'val={result}', '--score-threshold', '0.35')
+    )
+
+    assert checkpoint.fingerprint == fingerprint
+    assert checkpoint.info.metrics['val']['mAP50'] == 0.625
+    assert checkpoint.info.training['data'] == 'Drawn by hand.'
+    assert checkpoint.info.licence == 'Apache-2.0; nobody'
+    assert checkpoint.info.score_threshold == 0.35
+
+
+def test_card_shows_the_results_and_a_dash_where_there_is_none(tmp_path: Path, trained: Path):
+    result = write_result(tmp_path, load_checkpoint(trained).fingerprint)
+
+    card = released(tmp_path, trained, '--metrics', f'val={result}').with_suffix('.md').read_text()
+
+    assert '| val | 7 | 0.625 | – | – | – | – | – | – |' in card
+    assert load_checkpoint(trained).fingerprint in card
+
+
+def test_results_of_other_weights_are_refused(tmp_path: Path, trained: Path):
+    result = write_result(tmp_path, '0123456789abcdef')
+
+    with pytest.raises(ConfigError, match="fingerprint '0123456789abcdef', expected"):
+        released(tmp_path, trained, '--metrics', f'val={result}')
+
+
+def test_missing_fact_is_named(tmp_path: Path, trained: Path):
+    with pytest.raises(ConfigError, match='missing licence, attribution'):
+        released(tmp_path, trained, facts=FACTS.partition('licence')[0])

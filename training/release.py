@@ -1,0 +1,124 @@
+"""`python -m training release`: write the shipped weights and their card from one record.
+
+The card's facts and metrics go into the file's own metadata too, so that neither can be
+separated from the weights. The fingerprint covers weights and settings only: adding metrics does
+not change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+from thermal_perception.config import read_yaml
+from thermal_perception.errors import ConfigError
+from thermal_perception.models.checkpoint import load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from thermal_perception.models.checkpoint import Checkpoint
+
+LIMIT_BYTES = 24 * 1024**2
+FIELDS = ('summary', 'data', 'training', 'limits', 'licence', 'attribution')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the verb."""
+    parser.add_argument('checkpoint', type=Path, help='trained .safetensors file')
+    parser.add_argument('--facts', type=Path, required=True, help=f'YAML with {", ".join(FIELDS)}')
+    parser.add_argument(
+        '--metrics',
+        action='append',
+        default=[],
+        metavar='NAME=FILE',
+        help='title of a result and the JSON that `thermal-perception evaluate` wrote',
+    )
+    parser.add_argument('--score-threshold', type=float, help='default threshold of the node')
+    parser.add_argument('--output', type=Path, required=True, help='.safetensors file to write')
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write `OUTPUT` and, beside it, the card `OUTPUT` with suffix `.md`.
+
+    Raises:
+        ConfigError: if a fact is missing or a result belongs to other weights.
+    """
+    checkpoint = load_checkpoint(args.checkpoint)
+    facts = read_yaml(args.facts)
+    missing = [name for name in FIELDS if name not in facts]
+    if missing:
+        raise ConfigError(f'{args.facts}: missing {", ".join(missing)}')
+    metrics = dict(_read_result(entry, checkpoint) for entry in args.metrics)
+    info = replace(
+        checkpoint.info,
+        training={**checkpoint.info.training, **{k: facts[k] for k in ('data', 'training')}},
+        metrics=metrics,
+        licence=f'{facts["licence"]}; {facts["attribution"]}',
+        score_threshold=args.score_threshold or checkpoint.info.score_threshold,
+    )
+    save_checkpoint(args.output, checkpoint.state, info)
+    size = args.output.stat().st_size
+    if size > LIMIT_BYTES:
+        raise ConfigError(f'{args.output}: found {size} bytes, expected at most {LIMIT_BYTES}')
+    card = card_text(load_checkpoint(args.output), facts, size)
+    args.output.with_suffix('.md').write_text(card, encoding='utf-8')
+
+
+def card_text(checkpoint: Checkpoint, facts: Mapping[str, Any], size: int) -> str:
+    """Return the card as Markdown."""
+    info = checkpoint.info
+    parameters = sum(v.numel() for v in checkpoint.state.values())
+    lines = [
+        f'# {info.model}',
+        '',
+        facts['summary'].strip(),
+        '',
+        '| | |',
+        '|---|---|',
+        f'| fingerprint | `{checkpoint.fingerprint}` |',
+        f'| file | {size / 1e6:.1f} MB, {parameters / 1e6:.2f} M values, float16 |',
+        f'| classes | {", ".join(info.class_names)} |',
+        f'| default score threshold | {info.score_threshold} |',
+        f'| trained by the code of commit | `{info.source_commit}` |',
+        f'| licence | {facts["licence"].strip()} |',
+        '',
+    ]
+    for title in ('data', 'training', 'limits', 'attribution'):
+        lines += [f'## {title.capitalize()}', '', facts[title].strip(), '']
+    return '\n'.join([*lines, '## Results', '', *_results_table(info.metrics)])
+
+
+def _results_table(metrics: Mapping[str, Any]) -> Sequence[str]:
+    columns = ('images', 'mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large')
+    classes = list(next(iter(metrics.values()))['per_class']) if metrics else []
+    header = ['result', *columns, *(f'{c} mAP50' for c in classes)]
+    rows = ['| ' + ' | '.join(header) + ' |', '|' + '---|' * len(header)]
+    for name, values in metrics.items():
+        figures = [str(values['images']), *(_figure(values.get(c)) for c in columns[1:])]
+        figures += [_figure(values['per_class'].get(c, {}).get('mAP50')) for c in classes]
+        rows.append('| ' + ' | '.join([name, *figures]) + ' |')
+    return [*rows, '']
+
+
+def _figure(value: float | None) -> str:
+    return '–' if value is None else f'{value:.3f}'
+
+
+def _read_result(entry: str, checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+    name, equals, path = entry.partition('=')
+    if not equals:
+        raise ConfigError(f'--metrics {entry!r}: expected NAME=FILE')
+    try:
+        result = json.loads(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f'--metrics {path}: cannot be read: {error}') from error
+    if result.get('fingerprint') != checkpoint.fingerprint:
+        raise ConfigError(
+            f'--metrics {path}: found results of fingerprint {result.get("fingerprint")!r}, '
+            f'expected {checkpoint.fingerprint!r}'
+        )
+    return name, {'images': result['images'], **result['metrics']}
