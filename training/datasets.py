@@ -6,7 +6,7 @@ Images are decoded once into a memory-mapped cache; a sample is a function of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import hashlib
 import json
 from pathlib import Path
@@ -54,6 +54,7 @@ class DatasetConfig:
         dev_every: one block in this many is held out.
         repeat: how often each image appears in an epoch; may be fractional.
         vertical_flip: overrides the augmentation's probability.
+        zoom: overrides the augmentation's range; streets need a wider view than aerial frames.
         rare_repeat: images with a class found in fewer than this share of images appear
             sqrt(share / frequency) times as often.
     """
@@ -65,6 +66,7 @@ class DatasetConfig:
     dev_every: int = 10
     repeat: float = 1.0
     vertical_flip: float = 0.0
+    zoom: tuple[float, float] | None = None
     rare_repeat: float = 0.0
 
 
@@ -190,7 +192,7 @@ class TrainingSamples:
         folder = self.folders[pair[0]]
         record, frame = folder.records[pair[1]], folder.frame(pair[1])
         image = self._to_unit(frame, rng)
-        config = _with_vertical_flip(self.augment, folder.config.vertical_flip)
+        config = _augment_for(folder.config, self.augment)
         weights = self._focus[record.labels]
         matrix = crop_matrix(config, frame.size, record.boxes_xyxy_px, weights, rng)
         crop = warp_image(image, matrix, config.crop_size)
@@ -213,10 +215,12 @@ class TrainingSamples:
         return self.preprocess.thermal(frame)
 
 
-def _with_vertical_flip(config: AugmentConfig, probability: float) -> AugmentConfig:
-    if not probability:
-        return config
-    return AugmentConfig(**{**config.__dict__, 'vertical_flip': probability})
+def _augment_for(dataset: DatasetConfig, config: AugmentConfig) -> AugmentConfig:
+    return replace(
+        config,
+        vertical_flip=dataset.vertical_flip or config.vertical_flip,
+        zoom=dataset.zoom or config.zoom,
+    )
 
 
 def _move_objects(
