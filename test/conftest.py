@@ -1,0 +1,36 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+import tempfile
+
+import pytest
+
+# Above 101 the ports of a DDS domain run into those that Linux hands out to clients.
+_LAST_DOMAIN = 101
+
+
+@pytest.fixture
+def ros_domain(monkeypatch):
+    """Give the test a DDS domain of its own, on this machine only.
+
+    The environment carries it, so that processes the test starts are in it too.
+
+    A lock on a file holds the domain: test runs beside each other take different ones.
+    """
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    folder = Path(tempfile.gettempdir(), f'thermal_perception_domains_{os.getuid()}')
+    folder.mkdir(exist_ok=True)
+    for domain in range(1, _LAST_DOMAIN + 1):
+        with open(folder / str(domain), 'w', encoding='utf-8') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
+            yield domain
+            return
+    pytest.fail(f'all {_LAST_DOMAIN} DDS domains are taken, see {folder}')

@@ -1,0 +1,1 @@
+"""Neural perception for robots that see heat: what is here is imported room by room."""
