@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from thermal_perception.cli.bag_from_images import BagOptions, bag_from_images
+from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
 from thermal_perception.errors import ConfigError, DatasetError
 from thermal_perception.evaluation.bag import open_bag, read_frames, read_truth
 from thermal_perception.evaluation.image_bag import Intrinsics

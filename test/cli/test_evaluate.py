@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from thermal_perception.cli.bag_from_images import BagOptions, bag_from_images
-from thermal_perception.cli.evaluate import EvaluateOptions, evaluate, metrics_table
+from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
+from thermal_perception.cli.evaluate import evaluate, EvaluateOptions, metrics_table
 from thermal_perception.cli.info import info
 from thermal_perception.errors import ConfigError, DatasetError
 from thermal_perception.evaluation import ClassMetrics
@@ -78,7 +78,17 @@ def test_table_shows_per_cent_and_a_dash_for_what_is_unknown(capsys):
     table = metrics_table(metrics, ('car',))
     assert [c.header for c in table.columns][:5] == ['class', 'objects', 'mAP', 'mAP50', 'mAP75']
     cells = [list(c.cells) for c in table.columns]
-    assert [c[0] for c in cells] == ['person', '7', '12.3', '50.0', '-', '25.0', '-', '100.0', '90.0']
+    assert [c[0] for c in cells] == [
+        'person',
+        '7',
+        '12.3',
+        '50.0',
+        '-',
+        '25.0',
+        '-',
+        '100.0',
+        '90.0',
+    ]
     assert [c[1] for c in cells][2:] == ['-'] * 7
     assert [c[3] for c in cells][:2] == ['without car', '7']
 
@@ -99,5 +109,3 @@ def test_info_prints_the_record_and_writes_it(tmp_path, checkpoint, capsys):
     out = capsys.readouterr().out
     for text in (loaded.fingerprint, 'person, car, bicycle, other_vehicle', 'Apache-2.0'):
         assert text in out
-
-

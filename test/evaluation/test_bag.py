@@ -9,8 +9,8 @@ from rosbags.rosbag2 import Writer
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.bag import (
     DETECTIONS_TYPE,
-    IMAGE_TYPES,
     find_topic,
+    IMAGE_TYPES,
     open_bag,
     read_frames,
     read_topic,

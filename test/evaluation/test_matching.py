@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from thermal_perception.evaluation.matching import (
-    MatchCount,
-    MatchingRules,
     box_iou,
     count_matches,
+    MatchCount,
+    MatchingRules,
 )
 from thermal_perception.types import Detections
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 from rich.table import Table
 
@@ -11,7 +11,7 @@ from thermal_perception.cli import console
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.bag import score_bag
 from thermal_perception.evaluation.dataset import open_split, score_split
-from thermal_perception.perceive import Perceiver, default_checkpoint
+from thermal_perception.perceive import default_checkpoint, Perceiver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,7 +144,8 @@ def _print_metrics(
     info = perceiver.info
     source = options.bag if options.bag else f'{options.split}, {options.bits}-bit input'
     console.out.print(
-        f'{info.model} ({info.fingerprint}) on {perceiver.device}, {perceiver.backend}: {images} images of {source}'
+        f'{info.model} ({info.fingerprint}), {perceiver.backend} on {perceiver.device}: '
+        f'{images} images of {source}'
     )
     console.out.print(metrics_table(metrics, options.exclude))
     console.out.print('average precision in %, COCO protocol; small < 32² px, large >= 96² px')

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+from typing import Annotated, NoReturn, TYPE_CHECKING
 
 import typer
 
@@ -53,9 +53,9 @@ class Against(str, Enum):
 # Optional[...] rather than `... | None`: typer of Ubuntu 24.04 reads it on every Python.
 Model = Annotated[str, typer.Option(metavar='NAME', help='Shipped model.')]
 Checkpoint = Annotated[
-    Optional[Path], typer.Option(metavar='FILE', help='Checkpoint, instead of the shipped one.')
+    Path | None, typer.Option(metavar='FILE', help='Checkpoint, instead of the shipped one.')
 ]
-Json = Annotated[Optional[Path], typer.Option('--json', metavar='FILE', help='Write this file.')]
+Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
 
 
@@ -95,7 +95,7 @@ def run(
     context: typer.Context,
     node: Annotated[str, typer.Argument(metavar='NODE', help='fusion_detr, simulated_cameras.')],
     params: Annotated[
-        Optional[Path], typer.Option(metavar='FILE', help='YAML file of ROS parameters.')
+        Path | None, typer.Option(metavar='FILE', help='YAML file of ROS parameters.')
     ] = None,
 ) -> None:
     """Run a node; what follows --ros-args goes to ROS, as with `ros2 run`."""
@@ -112,10 +112,10 @@ def replay(
     loop: Annotated[bool, typer.Option('--loop', help='Start again at the end.')] = False,
     start_offset: Annotated[float, typer.Option(help='Seconds of the bag to skip.')] = 0.0,
     topics: Annotated[
-        Optional[list[str]], typer.Option('--topic', help='Only this topic; repeatable.')
+        list[str] | None, typer.Option('--topic', help='Only this topic; repeatable.')
     ] = None,
     remap: Annotated[
-        Optional[list[str]], typer.Option(metavar='OLD:=NEW', help='Rename; repeatable.')
+        list[str] | None, typer.Option(metavar='OLD:=NEW', help='Rename; repeatable.')
     ] = None,
     clock_hz: Annotated[float, typer.Option(help='Rate of /clock, 0 for none.')] = 100.0,
     qos: Annotated[Reliability, typer.Option(help='Delivery; bag: as recorded.')] = (
@@ -126,7 +126,7 @@ def replay(
 ) -> None:
     """Publish a recorded bag with its own timing, and /clock beside it."""
     _require_ros()
-    from thermal_perception.cli.replay import ReplayOptions, replay
+    from thermal_perception.cli.replay import replay, ReplayOptions
     from thermal_perception.cli.ros import ros_arguments
 
     summary = replay(
@@ -157,20 +157,20 @@ def bag_from_images(
         'thermal_camera_optical'
     ),
     annotations: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(metavar='COCO', help='Truth, written as /ground_truth/detections.'),
     ] = None,
     k: Annotated[
-        Optional[str],
+        str | None,
         typer.Option('--K', metavar='FX,FY,CX,CY', help='Intrinsics, written as camera_info.'),
     ] = None,
     storage: Annotated[Storage, typer.Option(help='Kind of bag.')] = Storage.mcap,
     start: Annotated[
-        Optional[float], typer.Option(metavar='SECONDS', help='First stamp; default: now.')
+        float | None, typer.Option(metavar='SECONDS', help='First stamp; default: now.')
     ] = None,
 ) -> None:
     """Turn a folder of thermal images into a bag; the stamps are made up, evenly spaced."""
-    from thermal_perception.cli.bag_from_images import BagOptions, bag_from_images
+    from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
 
     bag_from_images(
         BagOptions(
@@ -190,14 +190,14 @@ def bag_from_images(
 @app.command()
 def evaluate(
     dataset: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(metavar='DIR', help='Has images/SPLIT and annotations/SPLIT.json (COCO).'),
     ] = None,
     split: Annotated[
-        Optional[str], typer.Option(metavar='NAME', help='Part of the data set, as val.')
+        str | None, typer.Option(metavar='NAME', help='Part of the data set, as val.')
     ] = None,
     bag: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(metavar='BAG', help='A bag with /ground_truth/detections, instead.'),
     ] = None,
     image_topic: Annotated[
@@ -207,7 +207,7 @@ def evaluate(
     checkpoint: Checkpoint = None,
     json: Json = None,
     exclude_class: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(metavar='NAME', help='Also average without this class; repeatable.'),
     ] = None,
     bits: Annotated[
@@ -215,10 +215,10 @@ def evaluate(
     ] = 8,
     seed: Annotated[int, typer.Option(help='Of the counts that --bits 16 makes.')] = 0,
     device: Device = 'auto',
-    threads: Annotated[Optional[int], typer.Option(help='Processor threads.')] = None,
+    threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,
 ) -> None:
     """Score a model on a COCO data set or on a bag, and print the COCO table."""
-    from thermal_perception.cli.evaluate import EvaluateOptions, evaluate
+    from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 
     evaluate(
         EvaluateOptions(
@@ -241,7 +241,7 @@ def evaluate(
 @app.command()
 def info(
     checkpoint: Annotated[
-        Optional[Path], typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')
+        Path | None, typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')
     ] = None,
     model: Model = 'fusion_detr_lite',
     json: Json = None,

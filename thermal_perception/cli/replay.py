@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TYPE_CHECKING
 
 import rclpy
 from rclpy.duration import Duration

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import os
 from pathlib import Path
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 from thermal_perception.errors import ConfigError
 from thermal_perception.resources import share_path

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import json
 from pathlib import Path
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 from faster_coco_eval import COCO, COCOeval_faster
 import numpy as np
@@ -96,7 +96,7 @@ def mean_over_classes(per_class: Mapping[str, ClassMetrics]) -> DetectionMetrics
 
     This equals COCO's own mean, which weighs every class with objects the same.
     """
-    means: dict[str, float | None] = {}
+    means: dict[str, Any] = {}
     for field in fields(ClassMetrics):
         known = [v for m in per_class.values() if (v := getattr(m, field.name)) is not None]
         means[field.name] = float(np.mean(known)) if known else None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.coco import (
-    CocoScorer,
     category_labels,
+    CocoScorer,
     is_ignored,
     read_annotations,
     snake_case,
@@ -67,8 +67,8 @@ def open_split(dataset: Path, split: str) -> CocoSplit:
     return CocoSplit(annotations, images)
 
 
-def read_thermal_image(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Read a grey image of 8 or 16 bits, (H, W); colour files become grey.
+def read_thermal_image(path: Path) -> NDArray[Any]:
+    """Read a grey image, (H, W) uint8 or uint16; colour files become grey.
 
     Raises:
         DatasetError: if the file is missing, is no image, or holds another kind of pixel.
@@ -90,7 +90,7 @@ def read_thermal_image(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
 
 
 def thermal_frame(
-    image: NDArray[np.uint8] | NDArray[np.uint16],
+    image: NDArray[Any],
     *,
     valid_bits: int | None = None,
     stamp_ns: int = 0,
@@ -102,7 +102,7 @@ def thermal_frame(
     return Frame(image, stamp_ns, frame_id, 'thermal', encoding=encoding, valid_bits=bits)
 
 
-def place_in_counts(image: NDArray[np.uint8], seed: int | tuple[int, ...]) -> NDArray[np.uint16]:
+def place_in_counts(image: NDArray[Any], seed: int | tuple[int, ...]) -> NDArray[np.uint16]:
     """Place an 8-bit image (H, W) into the counts of a 14-bit sensor.
 
     8-bit data sets come after the camera's contrast adjustment, so the true counts are lost.

@@ -101,15 +101,17 @@ def count_matches(
 
 def box_iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return intersection over union of (N, 4) and (M, 4) corner boxes, (N, M) in 0..1."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    sides = np.minimum(a[:, None, 2:], b[:, 2:]) - np.maximum(a[:, None, :2], b[:, :2])
+    ours, theirs = a.astype(np.float64), b.astype(np.float64)
+    ends = np.minimum(ours[:, None, 2:], theirs[:, 2:])
+    sides = ends - np.maximum(ours[:, None, :2], theirs[:, :2])  # (N, M, 2)
     shared = np.clip(sides, 0, None).prod(axis=2)  # (N, M)
-    union = _areas(a)[:, None] + _areas(b) - shared
+    union = _areas(ours)[:, None] + _areas(theirs) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
+    areas: NDArray[np.float64] = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
+    return areas
 
 
 def _names(detections: Detections) -> NDArray[np.str_]:

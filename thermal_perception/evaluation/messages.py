@@ -5,7 +5,7 @@ Works on messages of rclpy and of rosbags alike. Needs neither installed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TYPE_CHECKING
 
 import numpy as np
 
