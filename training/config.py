@@ -26,6 +26,8 @@ class OptimiserConfig:
         clip_norm: global L2 norm of the gradients at most.
         ema_decay: of the averaged weights; 0 turns averaging off.
         accumulate: micro-batches per step.
+        normaliser: divide box losses by the objects of each `micro` batch, as DETR does, or of
+            the whole `step`; with `step`, accumulating equals one large batch.
     """
 
     lr: float = 1e-4
@@ -38,6 +40,7 @@ class OptimiserConfig:
     clip_norm: float = 0.1
     ema_decay: float = 0.0
     accumulate: int = 1
+    normaliser: Literal['micro', 'step'] = 'micro'
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from thermal_perception.models.denoising import Target
 from thermal_perception.types import Frame
 from training.augment import (
     AugmentConfig,
-    crop_matrix,
+    draw_view,
     jitter_intensity,
     to_deep_counts,
     warp_boxes,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from thermal_perception.preprocess import Preprocess
+    from thermal_perception.preprocess import Preprocess, PreprocessConfig
+    from training.augment import View
 
 _BLANK = 0.35  # grey level of wiped-out ignore regions
 
@@ -141,9 +142,16 @@ class CocoFolder:
 
 
 class Batch(NamedTuple):
-    """Training input: images (B, 1, H, W) float32 in 0..1 and one target per image."""
+    """Training input.
+
+    Attributes:
+        images: (B, 1, H, W) float32 in 0..1.
+        padding: (B, H, W) bool, True where padded; None if all images have one size.
+        targets: one per image, relative to its unpadded size.
+    """
 
     images: Tensor
+    padding: Tensor | None
     targets: list[Target]
 
 
@@ -194,9 +202,9 @@ class TrainingSamples:
         image = self._to_unit(frame, rng)
         config = _augment_for(folder.config, self.augment)
         weights = self._focus[record.labels]
-        matrix = crop_matrix(config, frame.size, record.boxes_xyxy_px, weights, rng)
-        crop = warp_image(image, matrix, config.crop_size)
-        target = _move_objects(record, matrix, config, crop)
+        view = draw_view(config, frame.size, record.boxes_xyxy_px, weights, rng)
+        crop = warp_image(image, *view)
+        target = _move_objects(record, view, config.min_visible, crop)
         return jitter_intensity(crop, config, rng), target
 
     def batch(self, pairs: Sequence[tuple[int, int]], *, epoch: int, first: int) -> Batch:
@@ -204,8 +212,8 @@ class TrainingSamples:
         samples = [
             self.sample(pair, epoch=epoch, position=first + i) for i, pair in enumerate(pairs)
         ]
-        images = torch.from_numpy(np.stack([image for image, _ in samples]))[:, None]
-        return Batch(images, [target for _, target in samples])
+        images, padding = collate([image for image, _ in samples], self.preprocess.config)
+        return Batch(images, padding, [target for _, target in samples])
 
     def _to_unit(self, frame: Frame, rng: np.random.Generator) -> NDArray[np.float32]:
         deepen = rng.random() < self.augment.deep
@@ -213,6 +221,24 @@ class TrainingSamples:
             counts = to_deep_counts(frame.image, rng)
             frame = Frame(counts, 0, frame.frame_id, 'thermal', 'mono16', valid_bits=14)
         return self.preprocess.thermal(frame)
+
+
+def collate(
+    images: Sequence[NDArray[np.float32]], config: PreprocessConfig
+) -> tuple[Tensor, Tensor | None]:
+    """Stack (h, w) images, padded right and bottom to the largest, rounded up as on the robot.
+
+    Returns:
+        (B, 1, H, W) images and (B, H, W) bool padding, None if nothing is padded.
+    """
+    largest = max(i.shape[0] for i in images), max(i.shape[1] for i in images)
+    height, width = config.padded(largest)
+    stacked = np.zeros((len(images), 1, height, width), np.float32)
+    padding = np.ones((len(images), height, width), np.bool_)
+    for i, image in enumerate(images):
+        stacked[i, 0, : image.shape[0], : image.shape[1]] = image
+        padding[i, : image.shape[0], : image.shape[1]] = False
+    return torch.from_numpy(stacked), torch.from_numpy(padding) if padding.any() else None
 
 
 def _augment_for(dataset: DatasetConfig, config: AugmentConfig) -> AugmentConfig:
@@ -224,18 +250,15 @@ def _augment_for(dataset: DatasetConfig, config: AugmentConfig) -> AugmentConfig
 
 
 def _move_objects(
-    record: Record,
-    matrix: NDArray[np.float64],
-    config: AugmentConfig,
-    crop: NDArray[np.float32],
+    record: Record, view: View, min_visible: float, crop: NDArray[np.float32]
 ) -> Target:
     """Return the objects left in the crop; wipe out ignore regions and slivers."""
-    boxes, visible = warp_boxes(record.boxes_xyxy_px, matrix, config.crop_size)
-    keep = (visible >= config.min_visible) & ((boxes[:, 2:] - boxes[:, :2]) >= 2).all(1)
-    ignored, _ = warp_boxes(record.ignore_xyxy_px, matrix, config.crop_size)
+    boxes, visible = warp_boxes(record.boxes_xyxy_px, *view)
+    keep = (visible >= min_visible) & ((boxes[:, 2:] - boxes[:, :2]) >= 2).all(1)
+    ignored, _ = warp_boxes(record.ignore_xyxy_px, *view)
     for x1, y1, x2, y2 in np.concatenate((ignored, boxes[~keep & (visible > 0)])).round():
         crop[int(y1) : int(y2), int(x1) : int(x2)] = _BLANK
-    height, width = config.crop_size
+    height, width = view.size
     kept = boxes[keep]
     cxcywh = np.concatenate(((kept[:, :2] + kept[:, 2:]) / 2, kept[:, 2:] - kept[:, :2]), 1)
     norm = (cxcywh / (width, height, width, height)).astype(np.float32)

@@ -57,6 +57,14 @@ class Processes:
         if self.size > 1:
             dist.barrier()
 
+    def mean(self, value: float) -> float:
+        """Return the mean of a number over the processes."""
+        if self.size == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64)
+        dist.all_reduce(total)
+        return float(total) / self.size
+
     @torch.no_grad()
     def average_gradients(self, model: nn.Module) -> None:
         """Replace every gradient by its mean over the processes; a missing one counts as zero."""

@@ -16,16 +16,17 @@ from tqdm import tqdm
 
 from thermal_perception.config import to_mapping
 from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
+from thermal_perception.models.denoising import Target
 from training.distributed import Processes
 from training.losses import FusionDetrCriterion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import nn, Tensor
+    from torch import nn
 
     from training.config import OptimiserConfig, TrainingConfig
-    from training.datasets import TrainingSamples
+    from training.datasets import Batch, TrainingSamples
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -189,28 +190,34 @@ class Trainer:
     def _accumulate(
         self, order: list[tuple[int, int]], epoch: int, step: int
     ) -> dict[str, float]:
-        micro = self.config.optimiser.accumulate
-        world = self.processes
-        sums: dict[str, float] = {}
-        for part in range(micro):
-            first = ((step * micro + part) * world.size + world.rank) * self.config.batch
-            loading = time.monotonic()
-            batch = self.samples.batch(
-                order[first : first + self.config.batch], epoch=epoch, first=first
-            )
-            sums['data_s'] = sums.get('data_s', 0.0) + time.monotonic() - loading
-            for name, value in self._forward_backward(batch.images, batch.targets, micro).items():
-                sums[name] = sums.get(name, 0.0) + value / micro
+        loading = time.monotonic()
+        batches = self._load(order, epoch, step)
+        sums = {'data_s': time.monotonic() - loading}
+        num_boxes = None
+        if self.config.optimiser.normaliser == 'step':
+            count = sum(len(t.labels) for b in batches for t in b.targets)
+            num_boxes = self.processes.mean(float(count)) / len(batches)
+        for batch in batches:
+            terms = self._forward_backward(batch, num_boxes, len(batches))
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value / len(batches)
         return sums
 
+    def _load(self, order: list[tuple[int, int]], epoch: int, step: int) -> list[Batch]:
+        """Return this process's micro-batches of a step."""
+        size, micro, world = self.config.batch, self.config.optimiser.accumulate, self.processes
+        first = [((step * micro + m) * world.size + world.rank) * size for m in range(micro)]
+        return [self.samples.batch(order[f : f + size], epoch=epoch, first=f) for f in first]
+
     def _forward_backward(
-        self, images: Tensor, targets: list[Any], micro: int
+        self, batch: Batch, num_boxes: float | None, micro: int
     ) -> dict[str, float]:
-        images = images.to(self.device).contiguous(memory_format=torch.channels_last)
-        targets = [type(t)(*(v.to(self.device) for v in t)) for t in targets]
+        images = batch.images.to(self.device).contiguous(memory_format=torch.channels_last)
+        padding = None if batch.padding is None else batch.padding.to(self.device)
+        targets = [Target(*(v.to(self.device) for v in t)) for t in batch.targets]
         with self._autocast():
-            output = self.model(images, None, targets)
-        terms = self.criterion(output, targets)
+            output = self.model(images, padding, targets)
+        terms = self.criterion(output, targets, num_boxes)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
             raise NonFiniteLossError(f'loss terms {({k: float(v) for k, v in terms.items()})}')

@@ -37,6 +37,7 @@ class LossConfig:
         giou_weight: weight of 1 - GIoU.
         match_class: weight of the classification cost in matching.
         no_object: weight of the no-object class in the softmax loss.
+        class_weights: weight of each class, for rare ones; empty means 1.
         dense_weight: weight of the one-to-many loss of the encoder's proposals.
         entropy_weight: weight of the entropy bonus of alpha_hat; 0 turns it off.
     """
@@ -46,6 +47,7 @@ class LossConfig:
     giou_weight: float = 2.0
     match_class: float = 1.0
     no_object: float = 0.1
+    class_weights: tuple[float, ...] = ()
     dense_weight: float = 1.0
     entropy_weight: float = 0.0
 
@@ -135,14 +137,19 @@ class FusionDetrCriterion(nn.Module):
         ignore: Tensor | None,
     ) -> Tensor:
         if self.class_loss == 'softmax':
-            return softmax_loss(logits, where, labels, no_object=self.config.no_object)
+            objects = self._per_class(logits.shape[-1] - 1)
+            weights = logits.new_tensor((*objects, self.config.no_object))
+            return softmax_loss(logits, where, labels, weights)
         quality = iou if self.class_loss == 'varifocal' else torch.ones_like(iou)
         target = torch.zeros_like(logits)
         target[(*where, labels)] = quality
         loss = (varifocal_loss if self.class_loss == 'varifocal' else focal_loss)(logits, target)
         if ignore is not None:
             loss = loss.masked_fill(ignore[..., None], 0.0)
-        return loss.sum() / count
+        return (loss * logits.new_tensor(self._per_class(logits.shape[-1]))).sum() / count
+
+    def _per_class(self, classes: int) -> tuple[float, ...]:
+        return self.config.class_weights or (1.0,) * classes
 
     def _denoising(
         self, noised: DenoisingOutput, targets: Sequence[Target], count: float
@@ -193,15 +200,12 @@ class FusionDetrCriterion(nn.Module):
 
 
 def softmax_loss(
-    logits: Tensor, where: tuple[Tensor, Tensor], labels: Tensor, *, no_object: float
+    logits: Tensor, where: tuple[Tensor, Tensor], labels: Tensor, weights: Tensor
 ) -> Tensor:
-    """Cross-entropy over K+1 classes; unmatched queries belong to the last, with less weight."""
-    classes = logits.shape[-1]
-    target = torch.full(logits.shape[:2], classes - 1, device=logits.device)
+    """Weighted cross-entropy over K+1 classes; unmatched queries belong to the last."""
+    target = torch.full(logits.shape[:2], logits.shape[-1] - 1, device=logits.device)
     target[where] = labels
-    weight = logits.new_ones(classes)
-    weight[-1] = no_object
-    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), weight)
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), weights)
 
 
 def focal_loss(logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: float = 2) -> Tensor:

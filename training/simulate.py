@@ -132,7 +132,10 @@ def _frames(
         if condition == 'mixed':
             condition = tuple(CONDITIONS)[index % len(CONDITIONS)]
         scene = Scene(options.preset, condition, scene_seed)
-        rig = default_rig(options.preset, seed=scene_seed, registered=options.registered)
+        pitch_deg = scene.pitch_deg if options.preset == 'aerial' else None
+        rig = default_rig(
+            options.preset, seed=scene_seed, registered=options.registered, pitch_deg=pitch_deg
+        )
         times = _times(scene_seed, options.frames_per_scene)
         for number, time_s in enumerate(times):
             name = f'{options.preset}_{condition}_{index:04d}_{number:03d}'
