@@ -10,17 +10,17 @@ training skips and the evaluation neither rewards nor punishes.
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import asdict, dataclass
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
+import zlib
 
 import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.simulation import CONDITIONS, PRESETS, Scene, default_rig, render
+from thermal_perception.simulation import CONDITIONS, default_rig, PRESETS, render, Scene
 
 if TYPE_CHECKING:
     import argparse
@@ -218,9 +218,7 @@ class _Coco:
         }
 
 
-def _region(
-    box_xyxy: list[float], visibility: float, size: tuple[int, int]
-) -> dict[str, Any]:
+def _region(box_xyxy: list[float], visibility: float, size: tuple[int, int]) -> dict[str, Any]:
     """A real box, or an ignore region if the object shows too little."""
     x1, y1, x2, y2 = box_xyxy
     width, height = x2 - x1, y2 - y1

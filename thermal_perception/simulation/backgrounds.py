@@ -1,0 +1,165 @@
+"""Ground and far backdrop as a camera sees them: two planes warped into the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from thermal_perception.simulation.terrain import MIP_STEP, SKY, VEGETATION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thermal_perception.simulation.raster import View
+    from thermal_perception.simulation.terrain import Backdrop, Ground
+
+COARSE = 8  # distances to the ground are computed on every 8th pixel and interpolated
+BAND_ROWS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Horizon:
+    """Which pixels see the ground, and how far away it is.
+
+    Attributes:
+        is_ground: (H, W) uint8, 1 where the ground is nearer than the backdrop.
+        distance_m: (H, W) float32 along the line of sight; the backdrop's where no ground is.
+    """
+
+    is_ground: NDArray[np.uint8]
+    distance_m: NDArray[np.float32]
+
+
+def horizon(view: View, backdrop_m: float) -> Horizon:
+    """Find the ground."""
+    height, width = view.size
+    steepness = _fall(view, np.arange(height), np.arange(width))
+    eye = view.position[2]
+    is_ground = (steepness > eye / backdrop_m).astype(np.uint8)
+    rows, columns = np.arange(0, height + COARSE, COARSE), np.arange(0, width + COARSE, COARSE)
+    coarse = _fall(view, rows, columns)
+    x = (columns - view.K[0, 2]) / view.K[0, 0]
+    y = (rows - view.K[1, 2]) / view.K[1, 1]
+    slant = np.sqrt(1.0 + x[None] ** 2 + y[:, None] ** 2)
+    distance = np.minimum(eye / np.maximum(coarse, 1e-6), backdrop_m) * slant
+    size = (distance.shape[1] * COARSE, distance.shape[0] * COARSE)
+    fine = cv2.resize(distance.astype(np.float32), size)[:height, :width]
+    return Horizon(is_ground, fine)
+
+
+def warp_ground(
+    levels: list[NDArray], ground: Ground, view: View, *, fast: bool = False
+) -> NDArray:
+    """View one of the ground's map pyramids from the camera; (H, W[, 3]).
+
+    Rows take the pyramid level that fits the distance they see; above the horizon the result
+    means nothing.
+    """
+    to_world = np.linalg.inv(_plane_to_pixels(view, np.eye(3)[:, [0, 1]], np.zeros(3)))
+    height, width = view.size
+    shape = (height, width, *levels[0].shape[2:])
+    out = np.empty(shape, levels[0].dtype)
+    chosen = _levels_by_band(view, ground.resolution_m, len(levels))
+    start = 0
+    for stop in range(1, len(chosen) + 1):
+        if stop < len(chosen) and chosen[stop] == chosen[start]:
+            continue
+        top, bottom = start * BAND_ROWS, min(stop * BAND_ROWS, height)
+        level = chosen[start]
+        M = _map_pixels(ground, level) @ to_world @ _down(top)
+        out[top:bottom] = _warp(levels[level], M, (bottom - top, width), fast=fast)
+        start = stop
+    return out
+
+
+def warp_labels(ground: Ground, view: View) -> NDArray[np.uint8]:
+    """Semantic labels of the ground, nearest neighbour."""
+    to_world = np.linalg.inv(_plane_to_pixels(view, np.eye(3)[:, [0, 1]], np.zeros(3)))
+    return _warp(ground.labels, _map_pixels(ground, 0) @ to_world, view.size, fast=True)
+
+
+def warp_backdrop(image: NDArray, backdrop: Backdrop, view: View, base_x: float) -> NDArray:
+    """View the upright far plane; its picture goes on to both sides by mirroring."""
+    columns = image.shape[1]
+    # Picture columns run to the right, world y to the left; rows run down from the top.
+    axes = np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, -1.0]]) * backdrop.resolution_m
+    corner = np.array(
+        [
+            base_x + backdrop.distance_m,
+            0.5 * columns * backdrop.resolution_m,
+            image.shape[0] * backdrop.resolution_m,
+        ]
+    )
+    M = np.linalg.inv(_plane_to_pixels(view, axes, corner))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(
+        image, M, view.size[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def background_labels(
+    ground: Ground, backdrop: Backdrop, view: View, is_ground: NDArray[np.uint8], base_x: float
+) -> NDArray[np.uint8]:
+    """(H, W) semantic labels where no object stands."""
+    labels = warp_labels(ground, view)
+    if not is_ground.all():
+        sky = warp_backdrop(backdrop.is_sky, backdrop, view, base_x)
+        beyond = np.where(sky > 0, np.uint8(SKY), np.uint8(VEGETATION))
+        np.copyto(labels, beyond, where=is_ground == 0)
+    return labels
+
+
+def _fall(
+    view: View, rows: NDArray[np.integer], columns: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """How steeply the lines of sight at (rows x columns) go down, per metre of depth."""
+    down = -view.T_camera_world[:3, 2]  # world's -z in the camera's frame
+    x = (columns - view.K[0, 2]) / view.K[0, 0] * down[0]
+    y = (rows - view.K[1, 2]) / view.K[1, 1] * down[1]
+    return np.add.outer(y + down[2], x)
+
+
+def _plane_to_pixels(
+    view: View, axes: NDArray[np.float64], corner: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(3, 3) homography from coordinates on a plane, `corner + axes @ (a, b)`, to pixels."""
+    R, t = view.T_camera_world[:3, :3], view.T_camera_world[:3, 3]
+    return view.K @ np.column_stack([R @ axes, R @ corner + t])
+
+
+def _map_pixels(ground: Ground, level: int) -> NDArray[np.float64]:
+    """(3, 3) from world metres to pixels of a pyramid level."""
+    scale = 1.0 / (ground.resolution_m * MIP_STEP**level)
+    half = 0.5 * (1.0 - 1.0 / MIP_STEP**level)  # centres of coarser pixels lie between
+    x, y = ground.origin_m
+    return np.array([[scale, 0, -x * scale - half], [0, scale, -y * scale - half], [0, 0, 1.0]])
+
+
+def _down(rows: int) -> NDArray[np.float64]:
+    return np.array([[1.0, 0, 0], [0, 1.0, rows], [0, 0, 1.0]])
+
+
+def _levels_by_band(view: View, resolution_m: float, levels: int) -> list[int]:
+    """Pyramid level per band of rows: map pixels about as large as image pixels there."""
+    height, width = view.size
+    rows = np.arange(0, height, BAND_ROWS) + BAND_ROWS / 2
+    fall = np.maximum(_fall(view, rows, np.array([width / 2]))[:, 0], 1e-3)
+    depth = view.position[2] / fall
+    # A pixel covers depth / f across and depth / (f * fall) along the ground.
+    footprint = depth / view.K[0, 0] / np.sqrt(np.clip(fall, 0.02, 1.0))
+    level = np.floor(np.log2(np.maximum(footprint / resolution_m, 1e-6)) + 0.35)
+    return np.clip(level, 0, levels - 1).astype(int).tolist()
+
+
+def _warp(image: NDArray, M: NDArray[np.float64], size: tuple[int, int], *, fast: bool) -> NDArray:
+    interpolation = cv2.INTER_NEAREST if fast else cv2.INTER_LINEAR
+    return cv2.warpPerspective(
+        image,
+        M,
+        size[::-1],
+        flags=interpolation | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_WRAP,
+    )

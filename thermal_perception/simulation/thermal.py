@@ -1,0 +1,209 @@
+"""A thermal picture: temperatures of what is seen, through air, lens, detector and AGC."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from thermal_perception.simulation import backgrounds
+from thermal_perception.simulation.radiometry import seen_kelvin, to_counts
+from thermal_perception.simulation.shapes import EMISSIVITY, KELVIN, OPACITY, TEXTURE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thermal_perception.simulation.actors import World
+    from thermal_perception.simulation.backgrounds import Horizon
+    from thermal_perception.simulation.camera import Agc, ThermalSensor
+    from thermal_perception.simulation.climate import Climate
+    from thermal_perception.simulation.raster import Projected, View
+
+TILE = 256
+NOISE_TILE = 1024
+ROUND_SUNLIT = 0.4  # round things have a sunny and a shady side
+BINS = 2048
+
+
+def scene_kelvin(
+    projected: Projected,
+    numbers: NDArray[np.int32],
+    world: World,
+    view: View,
+    ground_is: Horizon,
+    *,
+    base_x: float,
+    scale: int,
+) -> NDArray[np.float32]:
+    """Apparent temperatures before the lens, (H, W) float32 kelvin."""
+    background = _background(world, view, ground_is, base_x)
+    surfaces = _surface_values(projected, world.climate)
+    painted = _gather(surfaces, numbers, view.size, scale)  # H, W, (kelvin, opacity)
+    kelvin, opacity = cv2.split(painted)
+    image = cv2.multiply(background, 1.0 - opacity)
+    image += kelvin
+    return image + _texture(projected, numbers, scale)
+
+
+def _background(
+    world: World, view: View, ground_is: Horizon, base_x: float
+) -> NDArray[np.float32]:
+    ground, backdrop, climate = world.ground, world.backdrop, world.climate
+    image = backgrounds.warp_ground(ground.kelvin_levels, ground, view)
+    if not ground_is.is_ground.all():
+        beyond = backgrounds.warp_backdrop(backdrop.kelvin, backdrop, view, base_x)
+        np.copyto(image, beyond, where=ground_is.is_ground == 0)
+    # The air is linear in temperature here; over a street's range the error is below 0.1 K.
+    clear = cv2.exp(ground_is.distance_m * np.float32(-climate.thermal_extinction_per_m))
+    image -= np.float32(climate.air)
+    return cv2.multiply(image, clear) + np.float32(climate.air)
+
+
+def _surface_values(projected: Projected, climate: Climate) -> NDArray[np.float32]:
+    """(N + 1, 2) apparent kelvin times opacity, and opacity; row 0 is the empty pixel."""
+    values = np.zeros((len(projected.surfaces) + 1, 2), np.float32)
+    surfaces, up = projected.surfaces, projected.normals[:, 2]
+    solid = surfaces[:, OPACITY] > 0
+    sunlit = np.clip(projected.normals @ climate.sun_direction, 0.0, 1.0)
+    sunlit[~projected.normals.any(1)] = ROUND_SUNLIT
+    kelvin = surfaces[:, KELVIN] + climate.sun_k * sunlit - climate.cooling_k * np.clip(up, 0, 1)
+    # A level face mirrors the zenith, an upright one the street and the horizon half and half.
+    sky_share = np.clip(0.5 + 0.5 * up, 0.0, 1.0)
+    street = 0.5 * (climate.road + climate.wall)
+    sky = climate.horizon + (climate.zenith - climate.horizon) * np.clip(up, 0.0, 1.0)
+    mirrored = street + (sky - street) * sky_share
+    transmission = np.exp(-climate.thermal_extinction_per_m * projected.depths)
+    seen = seen_kelvin(
+        np.where(solid, kelvin, climate.air),
+        emissivity=surfaces[:, EMISSIVITY],
+        reflected_kelvin=mirrored,
+        air_kelvin=climate.air,
+        transmission=transmission,
+    )
+    tint = surfaces[:, KELVIN] * transmission
+    values[1:, 0] = np.where(solid, seen, tint)
+    values[1:, 1] = solid
+    return values
+
+
+def _gather(
+    table: NDArray[np.float32], numbers: NDArray[np.int32], size: tuple[int, int], scale: int
+) -> NDArray[np.float32]:
+    """Look up pairs of values per fine pixel and average them over each camera pixel."""
+    pairs = table.view(np.complex64)[:, 0]  # one 8-byte gather instead of two of 4 bytes
+    fine = pairs.take(numbers).view(np.float32).reshape(*numbers.shape, 2)
+    if scale == 1:
+        return fine
+    return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+@lru_cache(maxsize=1)
+def _texture_tile() -> NDArray[np.float32]:
+    """Small-scale temperature differences of surfaces, repeating every 256 pixels."""
+    rng = np.random.default_rng(20)
+    big = rng.standard_normal((3 * TILE // 3, TILE), np.float32)
+    wide = cv2.GaussianBlur(np.tile(big, (3, 3)), (0, 0), 2.5)[TILE:-TILE, TILE:-TILE]
+    fine = cv2.GaussianBlur(np.tile(big[::-1], (3, 3)), (0, 0), 0.8)[TILE:-TILE, TILE:-TILE]
+    return np.asarray(wide / wide.std() * 0.75 + fine / fine.std() * 0.5, np.float32)
+
+
+def _texture(projected: Projected, numbers: NDArray[np.int32], scale: int) -> NDArray[np.float32]:
+    """(H, W) kelvin: a pattern that hangs on each surface and moves with it."""
+    centre = numbers[scale // 2 :: scale, scale // 2 :: scale]
+    height, width = centre.shape
+    count = len(projected.surfaces) + 1
+    amplitude = np.zeros(count, np.float32)
+    amplitude[1:] = projected.surfaces[:, TEXTURE] * (projected.surfaces[:, OPACITY] > 0)
+    anchor = np.zeros(count, np.int32)
+    at = np.mod(projected.anchors, TILE).astype(np.int32)
+    anchor[1:] = (at[:, 1] * TILE + at[:, 0]) + 7919 * projected.owners
+    rows = np.arange(height, dtype=np.int32)[:, None] * TILE
+    where = (rows + np.arange(width, dtype=np.int32)) - anchor.take(centre)
+    tile = _texture_tile().ravel()
+    return amplitude.take(centre) * tile.take(np.bitwise_and(where, TILE * TILE - 1))
+
+
+def detect(
+    kelvin: NDArray[np.float32], sensor: ThermalSensor, time_s: float
+) -> NDArray[np.float32]:
+    """Blur by the lens, then add fixed pattern and noise; the same time gives the same noise."""
+    if sensor.blur_px > 0:
+        kelvin = cv2.GaussianBlur(kelvin, (0, 0), sensor.blur_px, borderType=cv2.BORDER_REPLICATE)
+    last = sensor.last_ffc_s(time_s)
+    age = time_s - (last if last is not None else 0.0)
+    growth = sensor.pattern_k + sensor.drift_k_per_s * max(age, 0.0)
+    noisy = kelvin + growth * _fixed_pattern(kelvin.shape, sensor.seed)
+    if sensor.netd_k > 0:
+        noisy += sensor.netd_k * _noise(kelvin.shape, sensor.seed, time_s)
+    return noisy
+
+
+@lru_cache(maxsize=8)
+def _fixed_pattern(shape: tuple[int, int], seed: int) -> NDArray[np.float32]:
+    """Columns, rows, single pixels and a slow shading, about 1 RMS."""
+    rng = np.random.default_rng([seed, 1])
+    height, width = shape
+    columns = rng.standard_normal((1, width), np.float32)
+    rows = rng.standard_normal((height, 1), np.float32)
+    pixels = rng.standard_normal(shape, np.float32)
+    slow = cv2.resize(rng.standard_normal((4, 5), np.float32), (width, height), interpolation=2)
+    return np.asarray(0.55 * columns + 0.3 * rows + 0.5 * pixels + 0.6 * slow, np.float32)
+
+
+@lru_cache(maxsize=2)
+def _noise_tile(seed: int) -> NDArray[np.float32]:
+    rng = np.random.default_rng([seed, 2])
+    tile = rng.standard_normal((NOISE_TILE, NOISE_TILE), np.float32)
+    return np.tile(tile, (2, 2))
+
+
+def _noise(shape: tuple[int, int], seed: int, time_s: float) -> NDArray[np.float32]:
+    """White noise cut from one big tile at a place that depends on the time."""
+    rng = np.random.default_rng([seed, 3, abs(int(round(time_s * 1e6)))])
+    if shape[0] > NOISE_TILE or shape[1] > NOISE_TILE:
+        return rng.standard_normal(shape, np.float32)
+    y, x = rng.integers(NOISE_TILE, size=2)
+    return _noise_tile(seed)[y : y + shape[0], x : x + shape[1]]
+
+
+def expose(
+    kelvin: NDArray[np.float32], sensor: ThermalSensor, bits: int
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Turn detected temperatures into the picture the camera sends."""
+    if bits == 16:
+        return to_counts(kelvin, sensor.counts)
+    return apply_agc(kelvin, sensor.agc)
+
+
+def apply_agc(kelvin: NDArray[np.float32], agc: Agc) -> NDArray[np.uint8]:
+    """Automatic gain as thermal cameras do it, to (H, W) uint8."""
+    low, high = float(kelvin.min()), float(kelvin.max())
+    if high - low < 1e-3:
+        return np.full(kelvin.shape, round(255 * agc.middle), np.uint8)
+    levels = (kelvin - low) * ((BINS - 1) / (high - low))
+    codes = levels.astype(np.uint16)
+    histogram = np.bincount(codes[::2, ::2].ravel(), minlength=BINS).astype(np.float64)
+    curve = _tone_curve(histogram, (high - low) / BINS, agc)
+    image = curve.astype(np.float32).take(codes)
+    if agc.sharpen > 0:
+        soft = cv2.GaussianBlur(image, (0, 0), 1.6)
+        image = cv2.addWeighted(image, 1 + agc.sharpen, soft, -agc.sharpen, 0)
+    return cv2.convertScaleAbs(cv2.max(image, 0.0))
+
+
+def _tone_curve(histogram: NDArray[np.float64], bin_k: float, agc: Agc) -> NDArray[np.float64]:
+    """Grey value per bin: a mixture of stretching and plateau equalisation."""
+    share = histogram / histogram.sum()
+    total = np.cumsum(share)
+    first, middle, last = np.searchsorted(total, [agc.tails, 0.5, 1.0 - agc.tails])
+    bins = np.arange(len(histogram))
+    fill = min(1.0, max(last - first, 1) * bin_k / agc.least_span_k)
+    linear = np.clip((bins - first) / max(last - first, 1), 0.0, 1.0)
+    median = np.clip(linear[middle], 0.05, 0.95)
+    gamma = np.clip(np.log(agc.middle) / np.log(median), 0.6, 1.7)
+    equal = np.cumsum(np.minimum(share, agc.plateau))
+    curve = (1 - agc.equalise) * linear**gamma + agc.equalise * equal / equal[-1]
+    curve = agc.middle + (curve - curve[middle]) * fill if fill < 1.0 else curve
+    return np.clip(curve, 0.0, 1.0) * 250.0 + 2.0
