@@ -196,15 +196,5 @@ def jitter_intensity(
     return np.clip(image, 0, 1, out=image)
 
 
-def to_deep_counts(
-    image: NDArray[np.uint8], rng: np.random.Generator
-) -> NDArray[np.uint16]:
-    """Place an 8-bit frame into the counts of a 14-bit sensor, with noise below one grey level."""
-    gain = np.exp(rng.uniform(np.log(2.0), np.log(30.0)))
-    counts = image * np.float32(gain) + np.float32(rng.uniform(500, 8000))
-    counts += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(0.4 * gain)
-    return counts.astype(np.uint16)
-
-
 def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

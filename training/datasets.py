@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 import hashlib
-import json
 from pathlib import Path
 import re
 from typing import Any, NamedTuple, TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 
 from thermal_perception.errors import DatasetError
+from thermal_perception.evaluation.coco import category_labels, is_ignored, read_annotations
+from thermal_perception.evaluation.dataset import (
+    place_in_counts,
+    read_thermal_image,
+    thermal_frame,
+)
 from thermal_perception.models.denoising import Target
-from thermal_perception.types import Frame
 from training.augment import (
     AugmentConfig,
     draw_view,
     jitter_intensity,
-    to_deep_counts,
     warp_boxes,
     warp_image,
 )
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thermal_perception.preprocess import Preprocess, PreprocessConfig
+    from thermal_perception.types import Frame
     from training.augment import View
 
 _BLANK = 0.35  # grey level of wiped-out ignore regions
@@ -114,7 +117,7 @@ class CocoFolder:
         self.class_names = tuple(class_names)
         directory = (root or Path()) / config.directory
         self.annotations = directory / 'annotations' / f'{config.split}.json'
-        content = _read_json(self.annotations)
+        content = read_annotations(self.annotations)
         self.records = _records(content, directory / 'images' / config.split, self.class_names)
         self.records = [r for r in self.records if _in_part(r.path.name, config)]
         if not self.records:
@@ -127,14 +130,11 @@ class CocoFolder:
 
     def frame(self, index: int) -> Frame:
         """Return an image as the robot would see it."""
-        image = self.images[index]
-        bits = 8 if image.dtype == np.uint8 else 16
-        name = self.records[index].path.name
-        return Frame(image, 0, name, 'thermal', f'mono{bits}', valid_bits=bits)
+        return thermal_frame(self.images[index], frame_id=self.records[index].path.name)
 
     def truth(self) -> dict[str, Any]:
         """Return the COCO annotations of this part."""
-        content = _read_json(self.annotations)
+        content = read_annotations(self.annotations)
         kept = {r.image_id for r in self.records}
         content['images'] = [i for i in content['images'] if i['id'] in kept]
         content['annotations'] = [a for a in content['annotations'] if a['image_id'] in kept]
@@ -218,8 +218,8 @@ class TrainingSamples:
     def _to_unit(self, frame: Frame, rng: np.random.Generator) -> NDArray[np.float32]:
         deepen = rng.random() < self.augment.deep
         if deepen and frame.image.dtype == np.uint8:
-            counts = to_deep_counts(frame.image, rng)
-            frame = Frame(counts, 0, frame.frame_id, 'thermal', 'mono16', valid_bits=14)
+            counts = place_in_counts(frame.image, tuple(rng.integers(2**31, size=2)))
+            frame = thermal_frame(counts, valid_bits=14, frame_id=frame.frame_id)
         return self.preprocess.thermal(frame)
 
 
@@ -275,15 +275,8 @@ def _appearances(folder: CocoFolder) -> NDArray[np.float64]:
     return rarest * folder.config.repeat
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise DatasetError(f'{path}: cannot be read as COCO annotations: {error}') from error
-
-
 def _records(content: dict[str, Any], folder: Path, class_names: tuple[str, ...]) -> list[Record]:
-    labels = {c['id']: _label(c['name'], class_names, folder) for c in content['categories']}
+    labels = category_labels(content, class_names)
     objects: dict[int, list[Any]] = {i['id']: [] for i in content['images']}
     for annotation in content['annotations']:
         objects[annotation['image_id']].append(annotation)
@@ -293,8 +286,8 @@ def _records(content: dict[str, Any], folder: Path, class_names: tuple[str, ...]
 def _record(
     image: dict[str, Any], annotations: list[Any], labels: dict[int, int], folder: Path
 ) -> Record:
-    crowd = [a for a in annotations if a.get('iscrowd') or a.get('ignore')]
-    real = [a for a in annotations if not (a.get('iscrowd') or a.get('ignore'))]
+    crowd = [a for a in annotations if is_ignored(a)]
+    real = [a for a in annotations if not is_ignored(a)]
     boxes = _corners([a['bbox'] for a in real])
     label = np.array([labels[a['category_id']] for a in real], dtype=np.int64)
     solid = ((boxes[:, 2:] - boxes[:, :2]) > 0).all(1)
@@ -310,15 +303,6 @@ def _corners(xywh: list[list[float]]) -> NDArray[np.float32]:
     return boxes
 
 
-def _label(name: str, class_names: tuple[str, ...], where: Path) -> int:
-    snake = re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', name).lower().replace(' ', '_')
-    if snake not in class_names:
-        raise DatasetError(
-            f'{where}: found class {name!r}, expected one of {", ".join(class_names)}'
-        )
-    return class_names.index(snake)
-
-
 def _in_part(name: str, config: DatasetConfig) -> bool:
     if config.part == 'all':
         return True
@@ -330,7 +314,7 @@ def _in_part(name: str, config: DatasetConfig) -> bool:
 
 def _cached_images(records: Sequence[Record], cache: Path | None) -> NDArray[Any]:
     """Return (N, H, W) decoded grey images, from `cache` if a matching file is there."""
-    first = _read_grey(records[0].path)
+    first = read_thermal_image(records[0].path)
     shape = (len(records), *first.shape)
     if cache is None:
         images = np.empty(shape, first.dtype)
@@ -343,7 +327,7 @@ def _cached_images(records: Sequence[Record], cache: Path | None) -> NDArray[Any
         part = file.with_suffix('.part')
         images = np.lib.format.open_memmap(part, 'w+', first.dtype, shape)
     for i, record in enumerate(records):
-        image = _read_grey(record.path)
+        image = read_thermal_image(record.path)
         if image.shape != first.shape or image.dtype != first.dtype:
             raise DatasetError(
                 f'{record.path}: found {image.shape} {image.dtype}, expected {first.shape} '
@@ -355,10 +339,3 @@ def _cached_images(records: Sequence[Record], cache: Path | None) -> NDArray[Any
         part.rename(file)
         return np.load(file, mmap_mode='r')
     return images
-
-
-def _read_grey(path: Path) -> NDArray[Any]:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise DatasetError(f'{path}: missing or not an image')
-    return np.ascontiguousarray(image[..., 0] if image.ndim == 3 else image)

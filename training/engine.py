@@ -23,7 +23,7 @@ from training.losses import FusionDetrCriterion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import nn
+    from torch import nn, Tensor
 
     from training.config import OptimiserConfig, TrainingConfig
     from training.datasets import Batch, TrainingSamples
@@ -105,9 +105,9 @@ class Trainer:
         *,
         device: str = 'cpu',
         processes: Processes | None = None,
-        evaluate: Callable[[nn.Module], Mapping[str, Any]] | None = None,
+        evaluate: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None,
     ) -> None:
-        """Wire the parts; `evaluate` returns metrics with the key `mAP50`."""
+        """Wire the parts; `evaluate` turns a state dict into metrics with the key `mAP50`."""
         self.model, self.samples, self.config, self.info = model, samples, config, info
         self.run, self.device, self.evaluate = run, torch.device(device), evaluate
         self.processes = processes or Processes()
@@ -240,29 +240,19 @@ class Trainer:
         self.processes.wait()
 
     def _evaluate_and_save(self) -> None:
+        state = self.average.state if self.average is not None else self.model.state_dict()
         metrics: dict[str, Any] = {}
         last = self.progress.epoch == self.config.epochs
         if self.evaluate and (last or self.progress.epoch % self.config.evaluate_every == 0):
-            metrics = self._evaluate()
+            metrics = dict(self.evaluate(state))
+            self._log({'epoch': self.progress.epoch, 'dev': metrics})
+            tqdm.write(f'epoch {self.progress.epoch}: dev mAP50 {metrics["mAP50"]:.4f}')
         self._save_state()
-        state = self.average.state if self.average is not None else self.model.state_dict()
         save_checkpoint(self.run / 'last.safetensors', state, self.info)
         if metrics and metrics['mAP50'] > self.progress.best:
             self.progress.best = metrics['mAP50']
             save_checkpoint(self.run / 'best.safetensors', state, self.info)
             self._save_state()
-
-    def _evaluate(self) -> dict[str, Any]:
-        assert self.evaluate is not None
-        kept = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        if self.average is not None:
-            self.model.load_state_dict(self.average.state)
-        self.model.eval()
-        metrics = dict(self.evaluate(self.model))
-        self.model.load_state_dict(kept)
-        self._log({'epoch': self.progress.epoch, 'dev': metrics})
-        tqdm.write(f'epoch {self.progress.epoch}: dev mAP50 {metrics["mAP50"]:.4f}')
-        return metrics
 
     def _save_state(self) -> None:
         state = {

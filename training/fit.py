@@ -12,10 +12,11 @@ from thermal_perception.config import from_mapping, read_yaml, set_by_path, to_m
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint
-from thermal_perception.postprocess import top_detections
+from thermal_perception.models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
+from thermal_perception.perceive import Perceiver
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from thermal_perception.resources import share_path
+from thermal_perception.types import FrameSet
 from training.config import TrainingConfig
 from training.datasets import CocoFolder, TrainingSamples
 from training.distributed import Processes
@@ -23,9 +24,11 @@ from training.engine import Trainer
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torch import nn
+    from torch import nn, Tensor
+
+    from thermal_perception.evaluation import DetectionMetrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,39 +103,29 @@ def make_trainer(
         args.output,
         device=args.device,
         processes=processes,
-        evaluate=(lambda m: evaluate(m, dev, preprocess, info)) if dev else None,
+        evaluate=(lambda state: evaluate(state, dev, info, args.device)) if dev else None,
     )
 
 
 def evaluate(
-    model: nn.Module, folders: Sequence[CocoFolder], preprocess: Preprocess, info: CheckpointInfo
+    state: Mapping[str, Tensor], folders: Sequence[CocoFolder], info: CheckpointInfo, device: str
 ) -> dict[str, Any]:
-    """Score a model on whole images; the keys of the first folder's metrics lead."""
-    results = [_evaluate_folder(model, folder, preprocess, info) for folder in folders]
+    """Score weights on whole images, through the same code as on the robot.
+
+    Returns:
+        The metrics of the first folder; those of the others under `others`.
+    """
+    perceiver = Perceiver(Checkpoint(info, dict(state), 'training', Path('memory')), device=device)
+    results = [_score(perceiver, folder).to_json() for folder in folders]
     return {**results[0], 'others': results[1:]}
 
 
-@torch.inference_mode()
-def _evaluate_folder(
-    model: nn.Module, folder: CocoFolder, preprocess: Preprocess, info: CheckpointInfo
-) -> dict[str, Any]:
-    scorer = CocoScorer(folder.truth(), info.class_names)
-    device = next(model.parameters()).device
-    activation = 'softmax' if info.config.get('class_loss', 'softmax') == 'softmax' else 'sigmoid'
+def _score(perceiver: Perceiver, folder: CocoFolder) -> DetectionMetrics:
+    scorer = CocoScorer(folder.truth(), perceiver.info.class_names)
     for index, record in enumerate(folder.records):
-        prepared = preprocess(folder.frame(index))
-        padding = None if prepared.padding is None else prepared.padding.to(device)
-        image = prepared.image.to(device).contiguous(memory_format=torch.channels_last)
-        output = model(image, padding)
-        found = top_detections(
-            output.logits[0],
-            output.boxes[0],
-            activation=activation,
-            source_size=prepared.source_size,
-            class_names=info.class_names,
-        )
-        scorer.add(record.image_id, found)
-    return scorer.score().to_json()
+        found = perceiver(FrameSet(thermal=folder.frame(index)))
+        scorer.add(record.image_id, found.detections)
+    return scorer.score()
 
 
 def load_imagenet_backbone(model: nn.Module) -> None:
