@@ -1,0 +1,21 @@
+"""Records to ROS messages. Needs the message packages, but neither rclpy nor torch."""
+
+from thermal_perception.encode.detections import DetectionEncoder, to_detection2d_array
+from thermal_perception.encode.header import to_header, to_time
+from thermal_perception.encode.image import to_compressed_image, to_image
+from thermal_perception.encode.labels import to_classification, to_label_info, to_named_values
+from thermal_perception.encode.overlay import draw_overlay, to_display
+
+__all__ = [
+    'DetectionEncoder',
+    'draw_overlay',
+    'to_classification',
+    'to_compressed_image',
+    'to_detection2d_array',
+    'to_display',
+    'to_header',
+    'to_image',
+    'to_label_info',
+    'to_named_values',
+    'to_time',
+]
