@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
+from typing import Any, Literal, TYPE_CHECKING, TypeVar, Union
 
 import yaml
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar('T')
+
+# YAML 1.1 wants a dot and a signed exponent in such numbers and reads 1e-4 as text.
+_EXPONENT_NUMBER = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+')
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -89,7 +93,10 @@ def set_by_path(values: dict[str, Any], assignment: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise ConfigError(f'--set {assignment!r}: {parent!r} is not a mapping')
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f'--set {assignment!r}: the value is not valid YAML: {error}') from error
 
 
 def _nearest(key: str, known: Mapping[str, Any]) -> str:
@@ -112,7 +119,7 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _convert_union(args, value, where=where)
     if origin is Literal:
-        if value not in args:
+        if not any(value == choice and type(value) is type(choice) for choice in args):
             known = ', '.join(map(str, args))
             raise ConfigError(f'{where}: found {value!r}, expected one of {known}')
         return value
@@ -150,13 +157,17 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, *, where: str) -> tuple[An
         args = (args[0],) * len(value)
     if len(args) != len(value):
         raise ConfigError(f'{where}: found {len(value)} values, expected {len(args)}')
-    return tuple(_convert(a, v, where=f'{where}[{i}]') for i, (a, v) in enumerate(zip(args, value)))
+    return tuple(
+        _convert(a, v, where=f'{where}[{i}]') for i, (a, v) in enumerate(zip(args, value))
+    )
 
 
 def _convert_scalar(hint: Any, value: Any, *, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str) and _EXPONENT_NUMBER.fullmatch(value):
         return float(value)
     if isinstance(value, bool) and hint is not bool:
         raise _mismatch(where, value, hint.__name__)

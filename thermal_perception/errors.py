@@ -29,7 +29,7 @@ class DecodeError(ThermalPerceptionError, ValueError):
     """A message cannot be decoded.
 
     Attributes:
-        cause: short stable name for counters, for example `truncated` or `unsupported_encoding`.
+        cause: short stable name for counters, for example `truncated_data` or `bad_step`.
     """
 
     def __init__(self, message: str, *, cause: str) -> None:

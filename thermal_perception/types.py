@@ -8,7 +8,7 @@ thermal image, where the centre of the first pixel is (0.5, 0.5) and the image s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TYPE_CHECKING
 
 import numpy as np
 
