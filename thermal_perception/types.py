@@ -162,7 +162,7 @@ class FusionWeights:
     def entropy(self) -> float:
         """Entropy of `alpha_hat` in nats; ln(S) when all scales weigh the same."""
         p = self.alpha_hat[self.alpha_hat > 0].astype(np.float64)
-        return float(-(p * np.log(p)).sum())
+        return max(0.0, float(-(p * np.log(p)).sum()))
 
 
 @dataclass(frozen=True, eq=False)
