@@ -166,7 +166,7 @@ def test_frame_percentiles_of_large_frame_are_near_the_exact_rank(size):
     assert abs((image <= high).mean() - 0.99) < 0.004
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     image=hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),
@@ -182,7 +182,7 @@ def test_transform_of_any_counts_is_monotone_and_within_0_and_1(name, image):
     assert result.max() <= 1.0
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     image=hnp.arrays(
         np.float32,

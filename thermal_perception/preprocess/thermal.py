@@ -273,17 +273,15 @@ class Clahe(Percentile):
         to_kelvin: _ToKelvin,
         out: NDArray[np.float32],
     ) -> None:
-        super()._apply(image, valid_bits, to_kelvin, out)
-        if not out.any():  # equalising a constant frame would make contrast from nothing
+        low, high = frame_percentiles(image, self.low_percentile, self.high_percentile)
+        if _is_flat(low, high):  # equalising a constant frame would make contrast from nothing
+            out.fill(0.0)
             return
-        full = 2**self.bits - 1
-        levels = cv2.addWeighted(
-            out, full, out, 0.0, 0.0, dtype=cv2.CV_8U if self.bits == 8 else cv2.CV_16U
-        )
+        levels = _quantise(image, low, high, self.bits)
         down, across = (min(t, n) for t, n in zip(self.tiles, image.shape, strict=True))
         # One object per call: cv2.CLAHE keeps buffers, so threads must not share it.
         equalised = cv2.createCLAHE(self.clip_limit, (across, down)).apply(levels)
-        _stretch(equalised, 0.0, float(full), out)
+        _stretch(equalised, 0.0, 2.0**self.bits - 1.0, out)
 
 
 THERMAL_TRANSFORMS: dict[str, type[ThermalTransform]] = {
@@ -375,16 +373,36 @@ class _ToKelvin:
 def _stretch(image: NDArray[Any], low: float, high: float, out: NDArray[np.float32]) -> None:
     """Write clip((image - low) / (high - low), 0, 1), or zeros if the span is empty."""
     span = high - low
-    if abs(span) <= max(_TINY, _RELATIVE_EPS * max(abs(low), abs(high))):
+    if _is_flat(low, high):
         out.fill(0.0)
-        return
-    if image.dtype.kind == 'f':  # subtract first: float values may be large and close together
+    elif image.dtype == np.uint8:
+        ramp = np.clip((np.arange(256) - low) / span, 0.0, 1.0)
+        cv2.LUT(image, ramp.astype(np.float32), dst=out)
+    elif image.dtype == np.uint16:  # OpenCV converts and scales in one pass
+        cv2.addWeighted(image, 1.0 / span, image, 0.0, -low / span, dst=out, dtype=cv2.CV_32F)
+        np.clip(out, 0.0, 1.0, out=out)
+    else:  # subtract first: float values may be large and close together
         with np.errstate(over='ignore'):  # infinity is clipped below
             np.subtract(image, np.float32(low), out=out)
             np.multiply(out, np.float32(1.0 / span), out=out)
-    else:  # OpenCV converts and scales in one pass, half the time of numpy
-        cv2.addWeighted(image, 1.0 / span, image, 0.0, -low / span, dst=out, dtype=cv2.CV_32F)
-    np.clip(out, 0.0, 1.0, out=out)
+        np.clip(out, 0.0, 1.0, out=out)
+
+
+def _quantise(image: NDArray[Any], low: float, high: float, bits: int) -> NDArray[Any]:
+    """Round the stretched image to uint8 or uint16 levels; `low` and `high` must differ."""
+    full = 2.0**bits - 1.0
+    if image.dtype == np.uint16:  # scaled, rounded and clipped in one pass
+        source, gain, shift = image, full / (high - low), -low * full / (high - low)
+    else:
+        source, gain, shift = np.empty(image.shape, np.float32), full, 0.0
+        _stretch(image, low, high, source)
+    depth = cv2.CV_8U if bits == 8 else cv2.CV_16U
+    return np.asarray(cv2.addWeighted(source, gain, source, 0.0, shift, dtype=depth))
+
+
+def _is_flat(low: float, high: float) -> bool:
+    """True if a span is rounding rather than signal."""
+    return abs(high - low) <= max(_TINY, _RELATIVE_EPS * max(abs(low), abs(high)))
 
 
 def _sample(image: NDArray[Any]) -> NDArray[np.generic]:
@@ -423,7 +441,7 @@ def _replace_dead(
     if bad is None:
         return image
     fixed = image.copy()
-    fixed[bad] = _median_of(image, ~bad)
+    np.copyto(fixed, fixed.dtype.type(_median_of(image, ~bad)), where=bad)
     return fixed
 
 
