@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,8 @@ class FrozenBatchNorm2d(nn.Module):
         """Start as the identity; `affine` False keeps weight and bias as constants."""
         super().__init__()
         self.eps = eps
+        self.running_mean: Tensor
+        self.running_var: Tensor
         if affine:
             self.weight = nn.Parameter(torch.ones(channels))
             self.bias = nn.Parameter(torch.zeros(channels))
@@ -45,6 +47,17 @@ class FrozenBatchNorm2d(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         state_dict.pop(prefix + 'num_batches_tracked', None)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class FoldingConv2d(nn.Conv2d):
+    """Convolution that can be called with another weight and bias, see `conv_bn`."""
+
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        """Convolve (B, C, H, W), optionally with replaced weight and bias (folded norm)."""
+        weight = self.weight if weight is None else weight
+        return self._conv_forward(x, weight, self.bias if bias is None else bias)
 
 
 def conv_bn(conv: Callable[..., Tensor], bn: FrozenBatchNorm2d, x: Tensor) -> Tensor:

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from thermal_perception.models.backbones.base import Backbone
+from thermal_perception.models.backbones.convnext_v2 import ConvNeXtV2
 from thermal_perception.models.backbones.efficientnet_lite import EfficientNetLite0
-from thermal_perception.models.layers import FrozenBatchNorm2d
+from thermal_perception.models.backbones.resnet import ResNet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor, nn
-
     from thermal_perception.models.config import BackboneName
 
 
 def make_backbone(
-    name: BackboneName, *, train_norm: bool, freeze_early: bool, dilate: bool = False
-) -> nn.Module:
+    name: BackboneName,
+    *,
+    train_norm: bool,
+    freeze_early: bool,
+    dilate: bool = False,
+    in_channels: int = 3,
+) -> Backbone:
     """Build a backbone with random weights.
 
     Args:
         name: see `FusionDetrConfig.backbone`.
-        train_norm: leave weight and bias of frozen norms trainable.
+        train_norm: make weight and bias of frozen batch norms trainable; without it they are
+            constants, as in DETR. The layer norms of ConvNeXt V2 are always trainable.
         freeze_early: keep stem and first stage constant.
         dilate: keep the last stage at stride 16 by dilation (DC5).
+        in_channels: 3, or 1 for a stem whose weights are summed over R, G and B.
     """
-    backbone = EfficientNetLite0()
-    for module in backbone.modules():
-        if isinstance(module, FrozenBatchNorm2d):
-            module.requires_grad_(train_norm)
+    if name == 'efficientnet_lite0':
+        backbone: Backbone = EfficientNetLite0(
+            affine=train_norm, dilate=dilate, in_channels=in_channels
+        )
+    elif name.startswith('resnet'):
+        backbone = ResNet(name, affine=train_norm, dilate=dilate, in_channels=in_channels)
+    else:
+        backbone = ConvNeXtV2(name, dilate=dilate, in_channels=in_channels)
     if freeze_early:
         backbone.freeze_early()
     return backbone
+
+
+__all__ = ['Backbone', 'ConvNeXtV2', 'EfficientNetLite0', 'make_backbone', 'ResNet']

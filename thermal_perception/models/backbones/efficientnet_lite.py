@@ -8,13 +8,16 @@ Source: Tan and Le, EfficientNet, arXiv 1905.11946; the Lite variants of the Ten
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
-import torch
+from torch import nn, Tensor
 import torch.nn.functional as F
-from torch import Tensor, nn
 
-from thermal_perception.models.layers import FrozenBatchNorm2d, conv_bn
+from thermal_perception.models.backbones.base import Backbone, fold_into_norm
+from thermal_perception.models.layers import conv_bn, FrozenBatchNorm2d
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BN_EPS = 1e-3
 
@@ -42,12 +45,15 @@ _TAPS = {4: 8, 10: 16, 15: 32}  # block index -> stride of its output
 class SamePadConv2d(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding, which is uneven for stride 2 on even sizes."""
 
-    def forward(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
         """Convolve (B, C, H, W), optionally with replaced weight and bias (folded norm)."""
         weight = self.weight if weight is None else weight
         k, s = self.kernel_size[0], self.stride[0]
         if s == 1:
-            return F.conv2d(x, weight, bias, 1, k // 2, 1, self.groups)
+            d = self.dilation[0]
+            return F.conv2d(x, weight, bias, 1, d * (k // 2), d, self.groups)
         pad_h, pad_w = (max((-(-n // s) - 1) * s + k - n, 0) for n in x.shape[-2:])
         x = F.pad(x, (pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2))
         return F.conv2d(x, weight, bias, s, 0, 1, self.groups)
@@ -56,7 +62,17 @@ class SamePadConv2d(nn.Conv2d):
 class InvertedResidual(nn.Module):
     """Expand 1x1, depthwise kxk, project 1x1; residual when the shape is kept."""
 
-    def __init__(self, channels: int, out: int, *, kernel: int, stride: int, expand: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        *,
+        kernel: int,
+        stride: int,
+        expand: int,
+        dilation: int = 1,
+        affine: bool = True,
+    ) -> None:
         """Create the block; `expand` 1 leaves the first convolution out."""
         super().__init__()
         hidden = channels * expand
@@ -64,13 +80,19 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and channels == out
         if self.expand:
             self._expand_conv = SamePadConv2d(channels, hidden, 1, bias=False)
-            self._bn0 = FrozenBatchNorm2d(hidden, eps=BN_EPS)
+            self._bn0 = FrozenBatchNorm2d(hidden, eps=BN_EPS, affine=affine)
         self._depthwise_conv = SamePadConv2d(
-            hidden, hidden, kernel, stride=stride, groups=hidden, bias=False
+            hidden,
+            hidden,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            groups=hidden,
+            bias=False,
         )
-        self._bn1 = FrozenBatchNorm2d(hidden, eps=BN_EPS)
+        self._bn1 = FrozenBatchNorm2d(hidden, eps=BN_EPS, affine=affine)
         self._project_conv = SamePadConv2d(hidden, out, 1, bias=False)
-        self._bn2 = FrozenBatchNorm2d(out, eps=BN_EPS)
+        self._bn2 = FrozenBatchNorm2d(out, eps=BN_EPS, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, out, H/stride, W/stride)."""
@@ -82,38 +104,27 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 without its classifier, 3.37 M parameters.
+class EfficientNetLite0(Backbone):
+    """EfficientNet-Lite0 without its classifier.
 
-    Attributes:
-        channels: output channels by stride.
-        mean: per-channel mean of the input in [0, 1] the ImageNet weights expect, (x - 127) / 128.
-        std: matching standard deviation.
+    Its ImageNet weights expect (x - 127) / 128 of 8-bit values.
     """
 
     channels = {8: 40, 16: 112, 32: 320}
-    mean = (127 / 255,) * 3
-    std = (128 / 255,) * 3
+    rgb_mean = (127 / 255,) * 3
+    rgb_std = (128 / 255,) * 3
 
-    def __init__(self) -> None:
-        """Create the network with random weights."""
-        super().__init__()
-        self._conv_stem = SamePadConv2d(3, 32, 3, stride=2, bias=False)
-        self._bn0 = FrozenBatchNorm2d(32, eps=BN_EPS)
-        blocks, channels = [], 32
-        for stage in _STAGES:
-            for i in range(stage.repeats):
-                stride = stage.stride if i == 0 else 1
-                blocks.append(
-                    InvertedResidual(
-                        channels, stage.out, kernel=stage.kernel, stride=stride, expand=stage.expand
-                    )
-                )
-                channels = stage.out
-        self._blocks = nn.ModuleList(blocks)
+    def __init__(
+        self, *, affine: bool = True, dilate: bool = False, in_channels: int = 3
+    ) -> None:
+        """Create the network with random weights; see `make_backbone`."""
+        super().__init__(in_channels=in_channels)
+        self._conv_stem = SamePadConv2d(in_channels, 32, 3, stride=2, bias=False)
+        self._bn0 = FrozenBatchNorm2d(32, eps=BN_EPS, affine=affine)
+        self._blocks = nn.ModuleList(_blocks(affine=affine, dilate=dilate))
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Return C3, C4, C5 by stride: 8 (B, 40, ·), 16 (B, 112, ·), 32 (B, 320, ·)."""
+        """Return C3, C4, C5 by stride; with `dilate`, the map under 32 has stride 16."""
         x = F.relu6(conv_bn(self._conv_stem, self._bn0, x))
         features = {}
         for index, block in enumerate(self._blocks):
@@ -130,8 +141,33 @@ class EfficientNetLite0(nn.Module):
         for module in (self._conv_stem, self._bn0, *self._blocks[:3]):
             module.requires_grad_(False)
 
-    @staticmethod
-    def adapt_state_dict(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Drop the classifier of a published state dict."""
+    def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Drop the classifier of a published state dict; fold its stem for one channel."""
         dropped = ('_conv_head', '_bn1.', '_fc')
-        return {k: v for k, v in state.items() if not k.startswith(dropped)}
+        adapted = {k: v for k, v in state.items() if not k.startswith(dropped)}
+        if self.in_channels == 1:
+            fold_into_norm(adapted, '_conv_stem', '_bn0', self)
+        return adapted
+
+
+def _blocks(*, affine: bool, dilate: bool) -> list[InvertedResidual]:
+    blocks: list[InvertedResidual] = []
+    channels, dilation, strides = 32, 1, 2
+    for stage in _STAGES:
+        for i in range(stage.repeats):
+            stride = stage.stride if i == 0 else 1
+            dilated = dilate and strides * stride > 16
+            blocks.append(
+                InvertedResidual(
+                    channels,
+                    stage.out,
+                    kernel=stage.kernel,
+                    stride=1 if dilated else stride,
+                    expand=stage.expand,
+                    dilation=dilation,
+                    affine=affine,
+                )
+            )
+            channels, strides = stage.out, strides if dilated else strides * stride
+            dilation = 2 if dilated else dilation  # the block that loses its stride keeps its taps
+    return blocks
