@@ -5,11 +5,12 @@ Source: Vaswani et al., arXiv 1706.03762; Zhu et al., Deformable DETR, arXiv 201
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
+from torch import nn, Tensor
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 
 class Attention(nn.Module):
@@ -112,15 +113,38 @@ class DeformableAttention(nn.Module):
         Returns:
             (B, Q, d).
         """
+        points, weights = self._points(query, boxes_cxcywh_grid)
+        sampled = F.grid_sample(
+            value_map, points.to(value_map.dtype), mode='bilinear', align_corners=False
+        )  # [B * heads, d / heads, Q, points]
+        mixed = (sampled * weights[:, None]).sum(-1)  # [B * heads, d / heads, Q]
+        return self.out_proj(mixed.unflatten(0, (-1, self.num_heads)).flatten(1, 2).mT)
+
+    def weight_map(
+        self, query: Tensor, boxes_cxcywh_grid: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Return (B, Q, N) weights of the map's cells averaged over heads, for inspection.
+
+        Each point's weight goes to its four nearest cells, as in the bilinear sampling; what
+        lies outside the map is lost, so that rows sum to one or less.
+        """
+        height, width = size
+        points, weights = self._points(query, boxes_cxcywh_grid)
+        x, y = ((points + 1) * points.new_tensor([width, height]) / 2 - 0.5).unbind(-1)
+        spread = weights.new_zeros((*weights.shape[:2], height * width))
+        for cx, cy in itertools.product((x.floor(), x.floor() + 1), (y.floor(), y.floor() + 1)):
+            share = (1 - (x - cx).abs()) * (1 - (y - cy).abs())
+            inside = (cx >= 0) & (cx < width) & (cy >= 0) & (cy < height)
+            index = cy.clamp(0, height - 1) * width + cx.clamp(0, width - 1)
+            spread.scatter_add_(2, index.long(), weights * share * inside)
+        return spread.unflatten(0, (-1, self.num_heads)).mean(1)
+
+    def _points(self, query: Tensor, boxes_cxcywh_grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (B * heads, Q, points, 2) places x, y in -1..1 and their weights."""
         batch, queries, _ = query.shape
         shape = (batch, queries, self.num_heads, self.num_points)
         offsets = self.offsets(query).view(*shape, 2) / self.num_points * 0.5
         centre, size = boxes_cxcywh_grid[:, :, None, None].split(2, dim=-1)
         points = (centre + offsets * size) * 2 - 1  # [B, Q, heads, points, 2] in -1..1
-        points = points.transpose(1, 2).flatten(0, 1)  # [B * heads, Q, points, 2]
-        sampled = F.grid_sample(
-            value_map, points.to(value_map.dtype), mode='bilinear', align_corners=False
-        )  # [B * heads, d / heads, Q, points]
-        weights = self.weights(query).view(shape).softmax(-1).transpose(1, 2).flatten(0, 1)
-        mixed = (sampled * weights[:, None]).sum(-1)  # [B * heads, d / heads, Q]
-        return self.out_proj(mixed.unflatten(0, (batch, self.num_heads)).flatten(1, 2).mT)
+        weights = self.weights(query).view(shape).softmax(-1)
+        return points.transpose(1, 2).flatten(0, 1), weights.transpose(1, 2).flatten(0, 1)

@@ -34,7 +34,8 @@ class FusionDetrConfig:
             into a one-channel stem (the same but for the image border).
         fusion: what makes the token map; all but `selective` are ablations.
         grid_stride: stride of the token map, 8 or 16.
-        c6_mode: `proj` 3x3 on C5 to d, then 1x1; `cheap` 3x3 on projected C5; `wide` keeps C5's width.
+        c6_mode: `proj` 3x3 on C5 to d, then 1x1; `cheap` 3x3 on projected C5; `wide` keeps the
+            width of C5.
         proj_norm: GroupNorm(32) behind each 1x1 projection.
         mask_norm: divide resized maps by the resized mask so that cells at a padded border keep
             their level.
@@ -42,7 +43,9 @@ class FusionDetrConfig:
         scale: divisor of z, `sqrt_dim`, `dim`, or a number.
         fuse_init: `dirac` starts the 3x3 convolution as the identity.
         scale_pe: add the mixed scale embedding beta.
-        scale_pe_target: where beta acts.
+        scale_pe_target: where beta acts: `pos` on the position encoding of encoder and decoder,
+            `content` on the tokens entering the encoder, `query` on the position of the object
+            queries, `both` on encoding and tokens.
         d_model: width of all tokens.
         num_heads: attention heads.
         ffn_dim: hidden width of the feed-forward parts.
@@ -95,22 +98,64 @@ class FusionDetrConfig:
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot be built."""
+        self._check_numbers()
+        self._check_grid()
+        self._check_queries()
+
+    def _check_numbers(self) -> None:
+        at_least = {
+            'd_model': 8,
+            'num_heads': 1,
+            'ffn_dim': 1,
+            'encoder_layers': 0,
+            'encoder_pool': 1,
+            'decoder_layers': 1,
+            'num_points': 1,
+            'num_queries': 1,
+            'denoising': 0,
+        }
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                found = getattr(self, name)
+                raise ConfigError(f'{name}: found {found}, expected at least {least}')
         if self.d_model % self.num_heads or self.d_model % 8:
             raise ConfigError(
                 f'd_model: found {self.d_model}, expected a multiple of 8 and of '
                 f'num_heads {self.num_heads}'
             )
-        if self.grid_stride not in (8, 16):
-            raise ConfigError(f'grid_stride: found {self.grid_stride}, expected 8 or 16')
+        if self.proj_norm and self.d_model % 32:
+            raise ConfigError(
+                f'd_model: found {self.d_model}, expected a multiple of 32 with proj_norm'
+            )
+        if not isinstance(self.scale, str) and not self.scale > 0:
+            raise ConfigError(f'scale: found {self.scale}, expected a positive number')
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f'dropout: found {self.dropout}, expected 0 or more, below 1')
+        if not self.anchor_size_px > 0:
+            raise ConfigError(f'anchor_size_px: found {self.anchor_size_px}, expected above 0')
         if not self.class_names:
             raise ConfigError('class_names: found none, expected at least one')
-        if self.queries == 'learned' and (self.decoder_attention == 'deformable' or self.denoising):
+
+    def _check_grid(self) -> None:
+        if self.grid_stride not in (8, 16):
+            raise ConfigError(f'grid_stride: found {self.grid_stride}, expected 8 or 16')
+        if self.fusion == 'dc5' and self.grid_stride != 16:
+            raise ConfigError(
+                f"grid_stride: found {self.grid_stride} with fusion 'dc5', whose dilated C5 has "
+                'stride 16: expected 16'
+            )
+
+    def _check_queries(self) -> None:
+        boxes_needed = self.decoder_attention == 'deformable' or self.denoising
+        if self.queries == 'learned' and boxes_needed:
             raise ConfigError(
                 "queries: found 'learned' with deformable attention or denoising, which need "
                 "reference boxes: expected 'anchors' or 'selected'"
             )
         if self.denoising and self.class_loss == 'softmax':
-            raise ConfigError("class_loss: found 'softmax', expected a sigmoid loss with denoising")
+            raise ConfigError(
+                "class_loss: found 'softmax', expected a sigmoid loss with denoising"
+            )
         if self.queries == 'selected' and self.class_loss == 'softmax':
             raise ConfigError(
                 "class_loss: found 'softmax', expected a sigmoid loss with selected queries"

@@ -8,7 +8,7 @@ Source: Li et al., DN-DETR, arXiv 2203.01305; Zhang et al., DINO, arXiv 2203.036
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 import torch
 from torch import Tensor

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 import torch
+from torch import nn, Tensor
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from thermal_perception.models.config import FusionDetrConfig
 
@@ -33,6 +35,21 @@ class FusionOutput(NamedTuple):
     prior: Tensor
     logits: Tensor
     beta_bar: Tensor
+
+    @property
+    def entropy(self) -> Tensor:
+        """(B,) entropy of `alpha_hat` in nats; ln(S) when all scales weigh the same."""
+        return -torch.special.xlogy(self.alpha_hat, self.alpha_hat).sum(-1)
+
+    @property
+    def dominant(self) -> Tensor:
+        """(B,) index of the scale with the largest final weight."""
+        return self.alpha_hat.argmax(-1)
+
+    @property
+    def beta_norm(self) -> Tensor:
+        """(B,) Euclidean norm of `beta_bar`."""
+        return self.beta_bar.norm(dim=-1)
 
 
 def masked_mean(features: Tensor, padding: Tensor | None) -> Tensor:
@@ -91,14 +108,13 @@ class SelectiveFusion(nn.Module):
         self.divisor = _divisor(config.scale, d)
         if self.mode == 'selective':
             self.query = nn.Linear(scales * d, d)
-            self.keys = nn.ModuleList(
-                nn.Linear(d, d) for _ in range(1 if config.share_keys else scales)
-            )
+            keys = [nn.Linear(d, d) for _ in range(1 if config.share_keys else scales)]
             nn.init.zeros_(self.query.weight)
             nn.init.zeros_(self.query.bias)
-            for key in self.keys:
+            for key in keys:  # not zero too, or neither would ever get a gradient
                 nn.init.xavier_uniform_(key.weight)
                 nn.init.zeros_(key.bias)
+            self.keys = nn.ModuleList(keys)
         self.w = nn.Parameter(torch.zeros(scales), requires_grad=self.mode != 'uniform')
         self.beta = nn.Parameter(torch.randn(scales, d) * 0.02) if config.scale_pe else None
         self.conv = nn.Conv2d(d, d, 3, padding=1)
@@ -111,28 +127,35 @@ class SelectiveFusion(nn.Module):
     def forward(self, scales: Sequence[Tensor], padding: Tensor | None = None) -> FusionOutput:
         """Fuse S maps (B, d, H, W), given padding (B, H, W) bool or None."""
         z = self._logits(scales, padding)
-        alpha_hat = (z + self.w.float()).softmax(-1)
+        w = torch.zeros_like(self.w) if self.mode == 'uniform' else self.w
+        alpha_hat = (z + w.float()).softmax(-1)
         mixed = self.mix(scales, alpha_hat.to(scales[0].dtype))
         return FusionOutput(
             self.conv(mixed),
             alpha_hat,
             z.softmax(-1),
-            self.w.float().softmax(-1),
+            w.float().softmax(-1),
             z,
             self._mixed_embedding(alpha_hat),
         )
 
     @staticmethod
     def mix(scales: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """Return the weighted sum of S maps; weights are (B, S) or (B, S, H, W)."""
+        """Return the weighted sum of S maps (B, d, H, W).
+
+        Weights are (B, S) for the image, (B, S, H, W) for every cell, or (B, S, g, g) for regions
+        of the image, between which they are interpolated.
+        """
         if weights.dim() == 2:
             weights = weights[:, :, None, None]  # [batch, scales, 1, 1]
+        elif weights.shape[-2:] != scales[0].shape[-2:]:
+            weights = align(weights, scales[0].shape[-2:])
         return sum(weights[:, s, None] * f for s, f in enumerate(scales))  # type: ignore[return-value]
 
     def _logits(self, scales: Sequence[Tensor], padding: Tensor | None) -> Tensor:
         if self.mode != 'selective':
             return self.w.new_zeros(len(scales[0]), len(scales), dtype=torch.float32)
-        with torch.autocast(scales[0].device.type, enabled=False):
+        with _full_precision(scales[0].device):
             pooled = [masked_mean(f.float(), padding) for f in scales]
             q = self.query(torch.cat(pooled, dim=-1))  # [batch, d]
             keys = [self.keys[s % len(self.keys)](p) for s, p in enumerate(pooled)]
@@ -142,6 +165,12 @@ class SelectiveFusion(nn.Module):
         if self.beta is None:
             return alpha_hat.new_zeros(len(alpha_hat), self.conv.out_channels)
         return alpha_hat @ self.beta.float()
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    if device.type == 'meta':  # knows shapes only, and no autocast
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def _divisor(scale: str | float, d_model: int) -> float:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
+from thermal_perception.models.attention import Attention, DeformableAttention
 from thermal_perception.models.backbones import make_backbone
 from thermal_perception.models.boxes import refine
 from thermal_perception.models.denoising import (
     DenoisingQueries,
-    Target,
     make_denoising_queries,
+    Target,
 )
 from thermal_perception.models.neck import STRIDES, TokenMapNeck
 from thermal_perception.models.position import sine_boxes, sine_grid
-from thermal_perception.models.transformer import MLP, DecoderLayer, EncoderLayer, Memory
+from thermal_perception.models.transformer import DecoderLayer, EncoderLayer, Memory, MLP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from thermal_perception.models.fusion import FusionOutput
 
 PRIOR_LOGIT = -math.log(99)  # sigmoid of it is 0.01: most queries see no object
+_UNDECAYED = ('.beta', '.query_embed', '.query_boxes', '.query_content')
 
 
 class LayerOutput(NamedTuple):
@@ -109,7 +112,10 @@ class FusionDetr(nn.Module):
             train_norm=config.train_norm,
             freeze_early=config.freeze_early,
             dilate=config.fusion == 'dc5',
+            in_channels=1 if config.stem == 'sum' else 3,
         )
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer('mean', torch.tensor(self.backbone.mean)[:, None, None], False)
         self.register_buffer('std', torch.tensor(self.backbone.std)[:, None, None], False)
         self.neck = TokenMapNeck(config, self.backbone.channels)
@@ -141,16 +147,15 @@ class FusionDetr(nn.Module):
             padding: (B, H, W) bool, True where padded; None when no image is padded.
             targets: ground truth, one per image, to make denoising queries from.
         """
-        features = self.backbone(self._normalise(images, padding))
-        tokens, padding, fusion = self.neck(features, padding)
-        memory = self._encode(tokens, padding, fusion)
+        memory, fusion = self._remember(images, padding)
         dense, selected = self._select(memory)
         denoising = self._denoising(targets)
         layers, noised = self.decoder(
             memory, selected, denoising, shift=self._shift(fusion, ('query',))
         )
         return FusionDetrOutput(
-            *layers[-1],
+            layers[-1].logits,
+            layers[-1].boxes,
             tuple(layers[:-1]),
             fusion,
             dense,
@@ -158,12 +163,29 @@ class FusionDetr(nn.Module):
         )
 
     def cross_attention(self, images: Tensor, padding: Tensor | None = None) -> Tensor:
-        """Return the last layer's attention (B, Q, H, W) over the map; global attention only."""
-        features = self.backbone(self._normalise(images, padding))
-        tokens, padding, fusion = self.neck(features, padding)
-        memory = self._encode(tokens, padding, fusion)
+        """Return where each query looks: the last layer's attention (B, Q, H, W) over the map.
+
+        Averaged over heads. Rows sum to one; with deformable attention to less where points
+        fall off the map.
+        """
+        memory, fusion = self._remember(images, padding)
         _, selected = self._select(memory)
-        return self.decoder.cross_attention(memory, selected)
+        return self.decoder.cross_attention(
+            memory, selected, shift=self._shift(fusion, ('query',))
+        )
+
+    def reset_classes(self, class_names: tuple[str, ...]) -> None:
+        """Start over with other classes; everything but the class heads is kept.
+
+        A model pre-trained on one set, for example with the single class `object`, goes on with
+        the classes of another.
+        """
+        like = self.decoder.norm.weight
+        self.config = dataclasses.replace(self.config, class_names=class_names)
+        self.decoder.reset_classes(self.config)
+        if self.config.queries == 'selected':
+            self.proposals.reset_classes(self.config)
+        self.to(like.device, like.dtype)
 
     def trainable_groups(self) -> dict[str, list[nn.Parameter]]:
         """Split the trainable parameters into `backbone` and `rest`, each with `*_no_decay`."""
@@ -171,11 +193,21 @@ class FusionDetr(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 part = 'backbone' if name.startswith('backbone.') else 'rest'
-                plain = parameter.dim() < 2 or name.endswith(('.beta', 'query_embed'))
+                plain = parameter.dim() < 2 or name.endswith(_UNDECAYED)
                 groups.setdefault(part + ('_no_decay' if plain else ''), []).append(parameter)
         return groups
 
+    def _remember(
+        self, images: Tensor, padding: Tensor | None
+    ) -> tuple[Memory, FusionOutput | None]:
+        """Return the encoded token map and how it was mixed."""
+        features = self.backbone(self._normalise(images, padding))
+        tokens, padding, fusion = self.neck(features, padding)
+        return self._encode(tokens, padding, fusion), fusion
+
     def _normalise(self, images: Tensor, padding: Tensor | None) -> Tensor:
+        if self.config.stem == 'sum':
+            images = images[:, :1]  # three equal channels say nothing more
         x = (images - self.mean) / self.std  # one channel broadcasts to three
         return x if padding is None else x.masked_fill(padding[:, None], 0.0)
 
@@ -224,7 +256,8 @@ class Proposals(nn.Module):
         self.class_embed = nn.Linear(d, config.num_logits)
         self.bbox_embed = MLP(d, d, 4, 3)
         self.content = nn.Linear(d, d)
-        _start_quiet(self.class_embed, self.bbox_embed)
+        _start_quiet(self.class_embed)
+        self.bbox_embed.start_at_zero()
 
     def forward(self, memory: Memory) -> tuple[DenseOutput, _Queries]:
         """Return the dense predictions and the selected queries."""
@@ -235,6 +268,11 @@ class Proposals(nn.Module):
         padding = None if memory.padding is None else memory.padding.flatten(1)
         dense = DenseOutput(logits, boxes, anchors, padding)
         return dense, self._best(dense, tokens)
+
+    def reset_classes(self, config: FusionDetrConfig) -> None:
+        """Replace the class head."""
+        self.class_embed = nn.Linear(config.d_model, config.num_logits)
+        _start_quiet(self.class_embed)
 
     def _best(self, dense: DenseOutput, tokens: Tensor) -> _Queries:
         best = dense.logits.detach().max(-1).values  # [batch, N]
@@ -259,7 +297,7 @@ class Decoder(nn.Module):
     """Decoder layers with their heads and, without selection, the learned queries."""
 
     def __init__(self, config: FusionDetrConfig) -> None:
-        """Create layers and heads; heads are shared over layers for learned queries, as in DETR."""
+        """Create layers and heads; layers share heads with learned queries, as in DETR."""
         super().__init__()
         d = config.d_model
         self.config = config
@@ -276,7 +314,7 @@ class Decoder(nn.Module):
         )
         self.norm = nn.LayerNorm(d)
         heads = 1 if config.queries == 'learned' else config.decoder_layers
-        self.class_embed = nn.ModuleList(nn.Linear(d, config.num_logits) for _ in range(heads))
+        self.class_embed = _class_heads(config, heads)
         self.bbox_embed = nn.ModuleList(MLP(d, d, 4, 3) for _ in range(heads))
         if config.queries == 'learned':
             self.query_embed = nn.Parameter(torch.randn(config.num_queries, d))
@@ -287,9 +325,9 @@ class Decoder(nn.Module):
             self.query_content = nn.Parameter(torch.zeros(config.num_queries, d))
         if config.denoising:
             self.label_embed = nn.Embedding(config.num_classes, d)
-        if config.class_loss != 'softmax':
-            for classify, locate in zip(self.class_embed, self.bbox_embed):
-                _start_quiet(classify, locate, boxes=config.queries != 'learned')
+        if config.queries != 'learned':
+            for locate in self.bbox_embed:
+                locate.start_at_zero()  # type: ignore[operator]
 
     def forward(
         self,
@@ -310,20 +348,33 @@ class Decoder(nn.Module):
             [LayerOutput(o.logits[:, :split], o.boxes[:, :split]) for o in outputs],
         )
 
-    def cross_attention(self, memory: Memory, selected: _Queries | None) -> Tensor:
+    def cross_attention(
+        self, memory: Memory, selected: _Queries | None, *, shift: Tensor | None = None
+    ) -> Tensor:
         """Return the last layer's mean attention (B, Q, H, W) to the map."""
         seen: list[Tensor] = []
-        attention = self.layers[-1].multihead_attn
+        last = self.layers[-1]
+        assert isinstance(last, DecoderLayer)
 
-        def record(_: nn.Module, inputs: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
-            seen.append(attention.weights(inputs[0], inputs[1], blocked=kwargs['blocked']))
+        def record(attention: nn.Module, inputs: tuple[Tensor, ...], kwargs: Any) -> None:
+            if isinstance(attention, Attention):
+                seen.append(attention.weights(*inputs[:2], **kwargs))
+            elif isinstance(attention, DeformableAttention):
+                seen.append(attention.weight_map(inputs[0], inputs[1], memory.size))
 
-        handle = attention.register_forward_pre_hook(record, with_kwargs=True)
+        handle = last.multihead_attn.register_forward_pre_hook(record, with_kwargs=True)
         try:
-            self(memory, selected, None)
+            self(memory, selected, None, shift=shift)
         finally:
             handle.remove()
         return seen[0].unflatten(-1, memory.size)
+
+    def reset_classes(self, config: FusionDetrConfig) -> None:
+        """Replace the class heads and the label embedding."""
+        self.config = config
+        self.class_embed = _class_heads(config, len(self.class_embed))
+        if config.denoising:
+            self.label_embed = nn.Embedding(config.num_classes, config.d_model)
 
     def _start(self, memory: Memory, selected: _Queries | None) -> _Queries:
         if selected is not None:
@@ -385,7 +436,8 @@ def _valid_ratio(padding: Tensor) -> Tensor:
     valid = (~padding).float()
     height = valid[:, :, 0].mean(1)
     width = valid[:, 0, :].mean(1)
-    return torch.stack((width, height, width, height), -1)[:, None]
+    ratio = torch.stack((width, height, width, height), -1)[:, None]
+    return ratio.clamp(min=1e-6)  # an image that is all padding must not divide by zero
 
 
 def _spread_boxes(count: int) -> Tensor:
@@ -397,12 +449,17 @@ def _spread_boxes(count: int) -> Tensor:
     return torch.logit(boxes, eps=1e-3)
 
 
-def _start_quiet(classify: nn.Linear, locate: MLP, *, boxes: bool = True) -> None:
-    """Start with low scores everywhere and, for refined boxes, with no movement."""
+def _class_heads(config: FusionDetrConfig, count: int) -> nn.ModuleList:
+    heads = [nn.Linear(config.d_model, config.num_logits) for _ in range(count)]
+    if config.class_loss != 'softmax':
+        for head in heads:
+            _start_quiet(head)
+    return nn.ModuleList(heads)
+
+
+def _start_quiet(classify: nn.Linear) -> None:
+    """Start with low scores everywhere."""
     nn.init.constant_(classify.bias, PRIOR_LOGIT)
-    if boxes:
-        nn.init.zeros_(locate.layers[-1].weight)
-        nn.init.zeros_(locate.layers[-1].bias)
 
 
 def fusion_strides(config: FusionDetrConfig) -> tuple[int, ...]:

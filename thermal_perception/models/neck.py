@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn, Tensor
 
 from thermal_perception.models.fusion import (
+    align,
     FusionOutput,
+    resize_mask,
     ScaleProjection,
     SelectiveFusion,
-    align,
-    resize_mask,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class TokenMapNeck(nn.Module):
     ) -> tuple[Tensor, Tensor | None, FusionOutput | None]:
         """Return the (B, d, H, W) map, its (B, H, W) padding or None, and the fusion's record."""
         if self.config.num_scales == 1:
-            return (*self._single(features, image_padding), None)
+            x, padding = self._single(features, image_padding)
+            return x, padding, None
         size = features[self.config.grid_stride].shape[-2:]
         padding = None if image_padding is None else resize_mask(image_padding, size)
         scales = [
@@ -66,9 +67,10 @@ class TokenMapNeck(nn.Module):
         self, features: Mapping[int, Tensor], image_padding: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         x = self.projections['32'](features[32])
-        if self.config.fusion == 'c5_up':
-            x = align(x, features[self.config.grid_stride].shape[-2:])
-        return x, None if image_padding is None else resize_mask(image_padding, x.shape[-2:])
+        up = self.config.fusion == 'c5_up'
+        size = features[self.config.grid_stride].shape[-2:] if up else x.shape[-2:]
+        padding = None if image_padding is None else resize_mask(image_padding, size)
+        return self._aligned(x, size, image_padding, padding) if up else x, padding
 
     def _projected(self, features: Mapping[int, Tensor]) -> list[Tensor]:
         projected = [self.projections[str(s)](features[s]) for s in STRIDES[:3]]

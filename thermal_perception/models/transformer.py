@@ -6,8 +6,10 @@ arXiv 2005.12872; spatially reduced keys: Wang et al., PVT, arXiv 2102.12122.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from torch import nn, Tensor
 import torch.nn.functional as F
-from torch import Tensor, nn
 
 from thermal_perception.models.attention import Attention, DeformableAttention
 
@@ -166,10 +168,15 @@ class MLP(nn.Module):
         """Create `layers` linear layers named `layers.N`."""
         super().__init__()
         widths = [channels, *[hidden] * (layers - 1), out]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., channels) to (..., out)."""
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         return self.layers[-1](x)
+
+    def start_at_zero(self) -> None:
+        """Let the first outputs be zero."""
+        for parameter in self.layers[-1].parameters():
+            nn.init.zeros_(parameter)
