@@ -45,6 +45,12 @@ def test_empty_message_gives_empty_arrays():
     assert to_detections(message(), ('person',)).boxes_xyxy_px.shape == (0, 4)
 
 
+def test_names_come_from_the_message_when_none_are_given():
+    found = to_detections(message((5, 5, 2, 2, [('car', 1.0)]), (5, 5, 2, 2, [('bus', 0.5)])))
+    assert found.class_names == ('bus', 'car')
+    assert found.labels.tolist() == [1, 0]
+
+
 def test_unknown_class_is_refused_with_the_known_ones():
     with pytest.raises(DatasetError, match="unknown class 'cat'; expected one of person, car"):
         to_detections(message((5, 5, 2, 2, [('cat', 1.0)])), ('person', 'car'))

@@ -50,7 +50,6 @@ class Against(str, Enum):
     naive = 'naive'
 
 
-# Optional[...] rather than `... | None`: typer of Ubuntu 24.04 reads it on every Python.
 Model = Annotated[str, typer.Option(metavar='NAME', help='Shipped model.')]
 Checkpoint = Annotated[
     Path | None, typer.Option(metavar='FILE', help='Checkpoint, instead of the shipped one.')
@@ -250,6 +249,86 @@ def info(
     from thermal_perception.cli.info import info
 
     info(checkpoint, model, json)
+
+
+@app.command()
+def demo(
+    duration: Annotated[
+        float | None, typer.Option(help='Seconds; default: 20, or all of a bag.')
+    ] = None,
+    bag: Annotated[
+        Path | None, typer.Option(metavar='BAG', help='Replay this, not simulated cameras.')
+    ] = None,
+    image_topic: Annotated[
+        str, typer.Option(metavar='NAME', help='Thermal images of the bag, if there are several.')
+    ] = '',
+    model: Model = 'fusion_detr_lite',
+    checkpoint: Checkpoint = None,
+    device: Device = 'auto',
+    preset: Annotated[str, typer.Option(help='Simulated world: road or aerial.')] = 'road',
+    condition: Annotated[str, typer.Option(help='day, dusk, night, fog or glare.')] = 'night',
+    seed: Annotated[int, typer.Option(help='Of the simulated world.')] = 20_000,
+    rate: Annotated[float, typer.Option(metavar='HZ', help='Frames per second.')] = 10.0,
+    bits: Annotated[int, typer.Option(help='Of the simulated thermal camera: 8 or 16.')] = 8,
+    output: Annotated[Path, typer.Option(metavar='DIR', help='For pictures, video, logs.')] = (
+        Path('demo_output')
+    ),
+) -> None:
+    """Watch the node detect, live: simulated cameras (or a bag) and the node as processes."""
+    _require_ros()
+    from thermal_perception.cli.demo.demo import demo, DemoOptions
+
+    demo(
+        DemoOptions(
+            duration_s=duration,
+            bag=bag,
+            image_topic=image_topic,
+            model=model,
+            checkpoint=checkpoint,
+            device=device,
+            preset=preset,
+            condition=condition,
+            seed=seed,
+            rate_hz=rate,
+            bits=bits,
+            output=output,
+        )
+    )
+
+
+@app.command()
+def benchmark(
+    json: Json = None,
+    against: Annotated[
+        Against | None, typer.Option(help='Also run a straightforward node.')
+    ] = None,
+    frames: Annotated[int, typer.Option(help='Frames per run.')] = 100,
+    runs: Annotated[int, typer.Option(help='Alternating runs: network alone, node.')] = 5,
+    rate: Annotated[float, typer.Option(metavar='HZ', help='Full input rate.')] = 30.0,
+    size: Annotated[
+        tuple[int, int], typer.Option(metavar='H W', help='Of the images, pixels.')
+    ] = (512, 640),
+    model: Model = 'fusion_detr_lite',
+    checkpoint: Checkpoint = None,
+    device: Device = 'auto',
+) -> None:
+    """Measure what the node costs beside its network: stages, rate, age of the answers."""
+    _require_ros()
+    from thermal_perception.cli.benchmark.benchmark import benchmark, BenchmarkOptions
+
+    benchmark(
+        BenchmarkOptions(
+            model=model,
+            checkpoint=checkpoint,
+            device=device,
+            frames=frames,
+            runs=runs,
+            rate_hz=rate,
+            size=size,
+            naive=against is Against.naive,
+            json=json,
+        )
+    )
 
 
 def _require_ros() -> None:

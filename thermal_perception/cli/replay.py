@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 import os
-import signal
 import time
 from typing import Any, Literal, TYPE_CHECKING
 
-import rclpy
-from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
-from rosgraph_msgs.msg import Clock
-
 from thermal_perception.cli import console
 from thermal_perception.cli.pacer import Pacer
-from thermal_perception.cli.ros import message_class, use_large_image_profile
+from thermal_perception.cli.ros import (
+    find_message,
+    message,
+    qos,
+    ros_node,
+    use_dds_profile,
+    wait_until_acknowledged,
+)
 from thermal_perception.errors import ConfigError, DatasetError
 from thermal_perception.evaluation.bag import open_bag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from rclpy.node import Node
     from rclpy.publisher import Publisher
+    from rclpy.qos import QoSProfile
     from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
 
@@ -91,8 +90,11 @@ def replay(options: ReplayOptions) -> ReplaySummary:
         DatasetError: if the bag cannot be read or lacks a topic.
         ConfigError: if a message type that was asked for is not installed.
     """
-    use_large_image_profile(os.environ)
-    with open_bag(options.bag) as reader, _node(options) as node:
+    use_dds_profile(os.environ)
+    with (
+        open_bag(options.bag) as reader,
+        ros_node('thermal_perception_replay', _arguments(options)) as node,
+    ):
         player = _Player(reader, node, options)
         player.wait_for_subscribers()
         try:
@@ -106,19 +108,9 @@ def replay(options: ReplayOptions) -> ReplaySummary:
         return ReplaySummary(player.published, player.worst_lag_s)
 
 
-@contextmanager
-def _node(options: ReplayOptions) -> Iterator[Node]:
+def _arguments(options: ReplayOptions) -> list[str]:
     remaps = [part for remap in options.remaps for part in ('-r', remap)]
-    arguments = [*(options.ros_arguments or ['--ros-args']), *remaps]
-    # rclpy's own handlers would end the context while we still publish.
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        node = rclpy.create_node('thermal_perception_replay')
-        yield node
-        node.destroy_node()
-    finally:
-        rclpy.shutdown()
+    return [*(options.ros_arguments or ['--ros-args']), *remaps]
 
 
 class _Player:
@@ -128,7 +120,10 @@ class _Player:
         self._reader, self._node, self._options = reader, node, options
         self.published, self.worst_lag_s = 0, 0.0
         self._publishers = self._make_publishers()
-        self._clock = self._make_clock() if options.clock_hz else None
+        self._time = message('rosgraph_msgs/msg/Clock')()
+        self._clock = (
+            node.create_publisher(type(self._time), '/clock', 10) if options.clock_hz else None
+        )
 
     def wait_for_subscribers(self) -> None:
         """Give discovery time, so that the first messages are not lost."""
@@ -162,7 +157,7 @@ class _Player:
     def finish(self) -> None:
         """Wait until reliable subscribers have everything."""
         for publisher in self._publishers.values():
-            publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+            wait_until_acknowledged(publisher, _ACKNOWLEDGE_S)
 
     def _make_publishers(self) -> dict[str, Publisher[Any]]:
         known = {c.topic: c for c in self._reader.connections}
@@ -175,36 +170,28 @@ class _Player:
         return {t: p for t in wanted if (p := self._make_publisher(known[t])) is not None}
 
     def _make_publisher(self, connection: Connection) -> Publisher[Any] | None:
-        message = message_class(connection.msgtype)
-        if message is None:
+        message_type = find_message(connection.msgtype)
+        if message_type is None:
             sentence = f'{connection.topic}: the package of {connection.msgtype} is not installed'
             if connection.topic in self._options.topics:
                 raise ConfigError(sentence)
             console.err.print(f'{sentence}, topic left out', style='yellow')
             return None
         return self._node.create_publisher(
-            message, connection.topic, _qos(connection, self._options)
+            message_type, connection.topic, _recorded_qos(connection, self._options)
         )
 
-    def _make_clock(self) -> Publisher[Clock]:
-        return self._node.create_publisher(Clock, '/clock', 10)
-
     def _publish_clock(self, bag_ns: int) -> None:
-        message = Clock()
-        message.clock.sec, message.clock.nanosec = divmod(bag_ns, 1_000_000_000)
         assert self._clock is not None
-        self._clock.publish(message)
+        self._time.clock.sec, self._time.clock.nanosec = divmod(bag_ns, 1_000_000_000)
+        self._clock.publish(self._time)
 
 
-def _qos(connection: Connection, options: ReplayOptions) -> QoSProfile:
-    """Return what the recorded publisher offered, the strictest if there were several."""
+def _recorded_qos(connection: Connection, options: ReplayOptions) -> QoSProfile:
+    """Return what the recorded publisher offered, the weakest if there were several."""
     recorded = getattr(connection.ext, 'offered_qos_profiles', [])
     reliable = all(q.reliability.name == 'RELIABLE' for q in recorded)
     latched = bool(recorded) and all(q.durability.name == 'TRANSIENT_LOCAL' for q in recorded)
     if options.qos != 'bag':
         reliable = options.qos == 'reliable'
-    return QoSProfile(
-        depth=options.depth,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=(DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE),
-    )
+    return qos(options.depth, reliable=reliable, latched=latched)

@@ -1,21 +1,30 @@
-"""What the commands need to know of the ROS installation and of DDS."""
+"""ROS and DDS for the commands. Imported without ROS, it says so when a command needs it.
+
+All of rclpy that the commands use is behind these functions: the other modules of this room load
+on a machine without ROS.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 import os
 from pathlib import Path
 import random
+import signal
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.errors import ConfigError
-from thermal_perception.resources import share_path
 
 if TYPE_CHECKING:
-    from collections.abc import Container, MutableMapping, Sequence
+    from collections.abc import Container, Iterator, MutableMapping, Sequence
 
-_PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    from rclpy.executors import Executor
+    from rclpy.node import Node
+    from rclpy.publisher import Publisher
+    from rclpy.qos import QoSProfile
+
 _LAST_DOMAIN = 101
 """Higher domains use ports that Linux also hands out to other programs."""
 
@@ -32,7 +41,7 @@ def require_ros() -> None:
         )
 
 
-def message_class(msgtype: str) -> Any | None:
+def find_message(msgtype: str) -> Any | None:
     """Return the class of `package/msg/Name`, None if its package is not installed."""
     package, _, name = msgtype.partition('/msg/')
     try:
@@ -41,15 +50,76 @@ def message_class(msgtype: str) -> Any | None:
         return None
 
 
-def use_large_image_profile(environment: MutableMapping[str, str]) -> None:
-    """Name our Fast DDS profile in the environment, unless the user named one.
+def message(msgtype: str) -> Any:
+    """Return the class of `package/msg/Name`.
 
-    With the default segment of 0.5 MiB a best-effort subscriber loses nearly all images, so
-    publishers of images need the profile as much as subscribers do.
+    Raises:
+        ConfigError: if its package is not installed.
     """
-    if not any(environment.get(name) for name in _PROFILE_VARIABLES):
-        profile = share_path('config', 'dds', 'fastdds_large_images.xml')
-        environment[_PROFILE_VARIABLES[0]] = str(profile)
+    found = find_message(msgtype)
+    if found is None:
+        raise ConfigError(f'{msgtype}: this message type is not installed')
+    return found
+
+
+@contextmanager
+def ros_node(name: str, arguments: Sequence[str] | None = None) -> Iterator[Node]:
+    """Join the graph with a node of our own while the context lasts.
+
+    SIGINT and SIGTERM raise KeyboardInterrupt in our code: the handlers of rclpy would end its
+    context while we still use it, and a background job of a shell starts with SIGINT ignored.
+
+    Args:
+        name: of the node.
+        arguments: for `rclpy.init`, for example `['--ros-args', '-r', 'a:=b']`.
+    """
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        node = rclpy.create_node(name)
+        yield node
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def executor_of(node: Node) -> Executor:
+    """Return an executor that serves the callbacks of a node, one at a time."""
+    from rclpy.executors import SingleThreadedExecutor
+
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    return executor
+
+
+def qos(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:
+    """Return a quality of service that keeps the last `depth` messages."""
+    from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+    return QoSProfile(
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def wait_until_acknowledged(publisher: Publisher[Any], limit_s: float) -> bool:
+    """Wait until reliable subscribers have everything; False if it takes longer."""
+    from rclpy.duration import Duration
+
+    return publisher.wait_for_all_acked(Duration(seconds=limit_s))
+
+
+def use_dds_profile(environment: MutableMapping[str, str]) -> None:
+    """Name the package's Fast DDS profile in the environment, unless the user named one.
+
+    Publishers of images need it as much as subscribers do.
+    """
+    import_module('thermal_perception.nodes.dds').use_dds_profile(environment)
 
 
 def free_domain_id(taken: Container[int] | None = None) -> int:
@@ -86,7 +156,7 @@ def private_environment() -> dict[str, str]:
     environment['ROS_DOMAIN_ID'] = str(free_domain_id())
     environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     environment.pop('ROS_LOCALHOST_ONLY', None)  # the older variable wins over the newer one
-    use_large_image_profile(environment)
+    use_dds_profile(environment)
     return environment
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 from importlib import import_module
 import os
-import signal
 from typing import TYPE_CHECKING
 
+from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.cli.ros import (
     require_ros,
     ros_arguments,
-    use_large_image_profile,
+    use_dds_profile,
 )
 from thermal_perception.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-DIE_WITH_PARENT = 'THERMAL_PERCEPTION_DIE_WITH_PARENT'
-"""Environment variable: the node ends when the process that started it is killed."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 def run(node: str, params: Path | None, arguments: Sequence[str]) -> int:
@@ -40,9 +34,8 @@ def run(node: str, params: Path | None, arguments: Sequence[str]) -> int:
         ConfigError: if ROS, the node or the parameter file is missing.
     """
     require_ros()
-    if os.environ.get(DIE_WITH_PARENT):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    use_large_image_profile(os.environ)
+    die_with_parent()
+    use_dds_profile(os.environ)
     nodes = import_module('thermal_perception.nodes.registry').NODES
     if node not in nodes:
         raise ConfigError(f'run {node}: no such node, expected one of {", ".join(nodes)}')

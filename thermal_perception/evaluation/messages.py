@@ -26,7 +26,7 @@ class DetectionArrayLike(Protocol):
 
 def to_detections(
     message: DetectionArrayLike,
-    class_names: Sequence[str],
+    class_names: Sequence[str] | None = None,
     image_size: tuple[int, int] = (0, 0),
 ) -> Detections:
     """Turn a message into arrays, keeping its order.
@@ -36,33 +36,33 @@ def to_detections(
 
     Args:
         message: detections of one image.
-        class_names: every name that `class_id` may hold.
+        class_names: every name that `class_id` may hold; None takes those of the message, in
+            order of the alphabet.
         image_size: (height, width) of the image, which the message does not tell.
 
     Raises:
         DatasetError: if a `class_id` is none of `class_names`.
     """
-    rows, scores, labels = [], [], []
-    for detection in message.detections:
-        if not len(detection.results):
-            continue
-        best = max((r.hypothesis for r in detection.results), key=lambda h: h.score)
-        if best.class_id not in class_names:
-            raise DatasetError(
-                f'detections: unknown class {best.class_id!r}; '
-                f'expected one of {", ".join(class_names)}'
-            )
-        centre, box = detection.bbox.center.position, detection.bbox
-        half_x, half_y = box.size_x / 2, box.size_y / 2
-        rows.append((centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y))
-        scores.append(best.score)
-        labels.append(class_names.index(best.class_id))
+    answered = [d for d in message.detections if len(d.results)]
+    best = [max((r.hypothesis for r in d.results), key=lambda h: h.score) for d in answered]
+    found_names = {hypothesis.class_id for hypothesis in best}
+    names = tuple(sorted(found_names) if class_names is None else class_names)
+    if unknown := sorted(found_names.difference(names)):
+        raise DatasetError(
+            f'detections: unknown class {unknown[0]!r}; expected one of {", ".join(names)}'
+        )
     return Detections(
-        np.asarray(rows, np.float32).reshape(-1, 4),
-        np.asarray(scores, np.float32),
-        np.asarray(labels, np.int64),
-        tuple(class_names),
+        np.asarray([_corners(d.bbox) for d in answered], np.float32).reshape(-1, 4),
+        np.asarray([h.score for h in best], np.float32),
+        np.asarray([names.index(h.class_id) for h in best], np.int64),
+        names,
         stamp_ns_of(message.header),
         message.header.frame_id,
         image_size,
     )
+
+
+def _corners(box: Any) -> tuple[float, float, float, float]:
+    """Return x1, y1, x2, y2 of an upright `vision_msgs/BoundingBox2D`."""
+    centre, half_x, half_y = box.center.position, box.size_x / 2, box.size_y / 2
+    return centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y

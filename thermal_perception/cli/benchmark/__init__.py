@@ -1,0 +1,1 @@
+"""`thermal-perception benchmark`: what the node costs beside its network, over real DDS."""

@@ -1,0 +1,1 @@
+"""`thermal-perception demo`: cameras and node as real processes, watched live."""

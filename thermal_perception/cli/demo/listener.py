@@ -1,0 +1,118 @@
+"""The demo's own ROS node: it listens to what the cameras and the node publish."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from threading import Lock, Thread
+import time
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from thermal_perception.cli.demo.state import DemoState
+from thermal_perception.cli.ros import executor_of, message, qos, ros_node
+from thermal_perception.evaluation.messages import to_detections
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+    from rclpy.node import Node
+
+    from thermal_perception.cli.demo.recorder import OverlayRecorder
+
+
+class Listener:
+    """Feeds a `DemoState` and a recorder from a thread while its context lasts."""
+
+    def __init__(self, node_name: str, recorder: OverlayRecorder, *, live: bool) -> None:
+        """Name the node to watch; nothing is received yet.
+
+        Args:
+            node_name: the node's name, as in its topics and diagnostics.
+            recorder: gets every overlay.
+            live: stamps are of this machine's clock.
+        """
+        self._node_name, self._recorder = node_name, recorder
+        self._lock = Lock()
+        self._state = DemoState(live=live)
+        self._overlay: NDArray[Any] | None = None
+        self._error: Exception | None = None
+
+    def __enter__(self) -> Listener:
+        """Join the graph and start receiving."""
+        with ExitStack() as stack:
+            node = stack.enter_context(ros_node('thermal_perception_demo'))
+            self._subscribe(node)
+            self._executor = executor_of(node)
+            self._leave = stack.pop_all()
+        self._thread = Thread(target=self._spin, name='demo listener', daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the graph and finish the recording."""
+        self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join(timeout=2.0)
+        self._leave.close()
+        self._recorder.close()
+
+    def look(self, reader: Any) -> Any:
+        """Return `reader(state, overlay)`, called while nothing changes.
+
+        Raises:
+            Exception: what a callback raised, if one did.
+        """
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            return reader(self._state, self._overlay)
+
+    def _subscribe(self, node: Node) -> None:
+        own = f'/{self._node_name}'
+        detections, image = 'vision_msgs/msg/Detection2DArray', 'sensor_msgs/msg/Image'
+        diagnostics = 'diagnostic_msgs/msg/DiagnosticArray'
+        every, newest = qos(50, reliable=True), qos(2, reliable=False)
+        for msgtype, topic, callback, quality in (
+            (detections, f'{own}/detections', self._on_answer, every),
+            (detections, '/ground_truth/detections', self._on_truth, every),
+            (image, f'{own}/overlay', self._on_overlay, newest),
+            (diagnostics, '/diagnostics', self._on_diagnostics, every),
+        ):
+            node.create_subscription(message(msgtype), topic, callback, quality)
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except Exception as error:  # handed to the thread that looks
+            with self._lock:
+                self._error = error
+
+    def _on_answer(self, message: Any) -> None:
+        now_s = time.time()
+        detections = to_detections(message)
+        with self._lock:
+            self._state.take_answer(detections, now_s)
+
+    def _on_truth(self, message: Any) -> None:
+        truth = to_detections(message)
+        with self._lock:
+            self._state.take_truth(truth)
+
+    def _on_overlay(self, message: Any) -> None:
+        if message.encoding == 'bgr8':
+            overlay = np.frombuffer(message.data, np.uint8).reshape(message.height, -1)
+            overlay = overlay[:, : 3 * message.width].reshape(message.height, message.width, 3)
+            self._recorder.write(overlay, time.monotonic())
+            with self._lock:
+                self._overlay = overlay
+
+    def _on_diagnostics(self, message: Any) -> None:
+        statuses = [s for s in message.status if s.name.startswith(f'{self._node_name}:')]
+        with self._lock:
+            self._state.take_report(statuses)
