@@ -10,6 +10,8 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
+from thermal_perception.models.layers import masked_group_norm
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -86,10 +88,15 @@ class ScaleProjection(nn.Module):
         nn.init.xavier_uniform_(self.conv.weight)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B, d, H, W)."""
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Map (B, C, H, W) to (B, d, H, W), given the image's padding (B, h, w) or None."""
         x = self.conv(x)
-        return x if self.norm is None else self.norm(x)
+        if padding is None:
+            return x if self.norm is None else self.norm(x)
+        valid = (~resize_mask(padding, x.shape[-2:]))[:, None].to(x.dtype)
+        if self.norm is not None:
+            x = masked_group_norm(x, self.norm, valid)
+        return x * valid
 
 
 class SelectiveFusion(nn.Module):

@@ -49,6 +49,26 @@ class FrozenBatchNorm2d(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def masked_group_norm(x: Tensor, norm: nn.GroupNorm, valid: Tensor) -> Tensor:
+    """Apply a group norm whose statistics leave padded cells out.
+
+    Args:
+        x: (B, C, H, W).
+        norm: with weight and bias.
+        valid: (B, 1, H, W), 1 where the cell counts and 0 where it is padded.
+
+    Returns:
+        (B, C, H, W); in valid cells the same as the norm of the unpadded part alone.
+    """
+    grouped = x.float().unflatten(1, (norm.num_groups, -1))  # [B, groups, C / groups, H, W]
+    weight = valid[:, None].float()
+    count = (weight.sum((2, 3, 4), keepdim=True) * grouped.shape[2]).clamp(min=1)
+    mean = (grouped * weight).sum((2, 3, 4), keepdim=True) / count
+    variance = ((grouped - mean).square() * weight).sum((2, 3, 4), keepdim=True) / count
+    y = ((grouped - mean) * torch.rsqrt(variance + norm.eps)).flatten(1, 2)
+    return (y * norm.weight[:, None, None] + norm.bias[:, None, None]).to(x.dtype)
+
+
 class FoldingConv2d(nn.Conv2d):
     """Convolution that can be called with another weight and bias, see `conv_bn`."""
 

@@ -58,7 +58,8 @@ class TokenMapNeck(nn.Module):
         size = features[self.config.grid_stride].shape[-2:]
         padding = None if image_padding is None else resize_mask(image_padding, size)
         scales = [
-            self._aligned(x, size, image_padding, padding) for x in self._projected(features)
+            self._aligned(x, size, image_padding, padding)
+            for x in self._projected(features, image_padding)
         ]
         fused = self.fusion(scales, padding)
         return fused.features, padding, fused
@@ -66,17 +67,19 @@ class TokenMapNeck(nn.Module):
     def _single(
         self, features: Mapping[int, Tensor], image_padding: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        x = self.projections['32'](features[32])
+        x = self.projections['32'](features[32], image_padding)
         up = self.config.fusion == 'c5_up'
         size = features[self.config.grid_stride].shape[-2:] if up else x.shape[-2:]
         padding = None if image_padding is None else resize_mask(image_padding, size)
         return self._aligned(x, size, image_padding, padding) if up else x, padding
 
-    def _projected(self, features: Mapping[int, Tensor]) -> list[Tensor]:
-        projected = [self.projections[str(s)](features[s]) for s in STRIDES[:3]]
+    def _projected(
+        self, features: Mapping[int, Tensor], padding: Tensor | None = None
+    ) -> list[Tensor]:
+        projected = [self.projections[str(s)](features[s], padding) for s in STRIDES[:3]]
         if self.config.c6_mode == 'cheap':
             return [*projected, self.c6(projected[2])]
-        return [*projected, self.projections['64'](self.c6(features[32]))]
+        return [*projected, self.projections['64'](self.c6(features[32]), padding)]
 
     def _aligned(
         self,

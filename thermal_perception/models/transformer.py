@@ -37,6 +37,7 @@ class EncoderLayer(nn.Module):
         self.norm1 = nn.LayerNorm(d_model)
         self.norm2 = nn.LayerNorm(d_model)
         self.dropout = nn.Dropout(dropout)
+        _start_xavier(self.linear1, self.linear2)
 
     def forward(
         self, tokens: Tensor, pos: Tensor, size: tuple[int, int], padding: Tensor | None
@@ -46,26 +47,38 @@ class EncoderLayer(nn.Module):
         key, value, blocked = self._keys(query, tokens, size, padding)
         attended = self.self_attn(query, key, value, blocked=blocked)
         tokens = self.norm1(tokens + self.dropout(attended))
-        return self.norm2(tokens + self.dropout(self._feed_forward(tokens, size)))
+        return self.norm2(tokens + self.dropout(self._feed_forward(tokens, size, padding)))
 
     def _keys(
         self, query: Tensor, tokens: Tensor, size: tuple[int, int], padding: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         if self.pool == 1:
             return query, tokens, key_mask(padding)
-        pooled = [self._pool(x, size) for x in (query, tokens)]
-        if padding is not None:
-            ratio = F.avg_pool2d(padding[:, None].float(), self.pool, ceil_mode=True)
-            padding = ratio[:, 0] > 0.999  # a cell counts while any of its pixels is valid
-        return pooled[0], pooled[1], key_mask(padding)
+        if padding is None:
+            return self._pool(query, size), self._pool(tokens, size), None
+        valid = (~padding).to(tokens.dtype).flatten(1)[..., None]  # [batch, N, 1]
+        share = self._pool(valid, size)
+        pooled = [
+            self._pool(x * valid, size) / share.clamp(min=1e-6) for x in (query, tokens)
+        ]
+        # A pooled cell counts while any of its cells is valid.
+        empty = share.mT.unflatten(-1, self._pooled_size(size))[:, 0] < 1e-6
+        return pooled[0], pooled[1], key_mask(empty)
+
+    def _pooled_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return -(-size[0] // self.pool), -(-size[1] // self.pool)
 
     def _pool(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         grid = tokens.mT.unflatten(-1, size)  # [batch, d, height, width]
         return F.avg_pool2d(grid, self.pool, ceil_mode=True).flatten(2).mT
 
-    def _feed_forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    def _feed_forward(
+        self, tokens: Tensor, size: tuple[int, int], padding: Tensor | None
+    ) -> Tensor:
         hidden = self.linear1(tokens)
         if self.conv is not None:
+            if padding is not None:  # as beyond the border of an unpadded image
+                hidden = hidden.masked_fill(padding.flatten(1)[..., None], 0.0)
             grid = hidden.mT.unflatten(-1, size)
             hidden = hidden + self.conv(grid).flatten(2).mT
         return self.linear2(self.dropout(F.relu(hidden)))
@@ -78,6 +91,11 @@ def key_mask(padding: Tensor | None) -> Tensor | None:
     blocked = padding.flatten(1)
     blocked = blocked & ~blocked.all(1, keepdim=True)
     return blocked[:, None, None]
+
+
+def _start_xavier(*layers: nn.Linear) -> None:
+    for layer in layers:
+        nn.init.xavier_uniform_(layer.weight)
 
 
 class DecoderLayer(nn.Module):
@@ -106,6 +124,7 @@ class DecoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(d_model)
         self.norm3 = nn.LayerNorm(d_model)
         self.dropout = nn.Dropout(dropout)
+        _start_xavier(self.linear1, self.linear2)
 
     def forward(self, content: Tensor, pos: Tensor, memory: Memory, *, blocked: Tensor | None,
                 boxes_cxcywh_grid: Tensor | None) -> Tensor:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from thermal_perception.models.layers import (
+    conv_bn,
+    FoldingConv2d,
+    FrozenBatchNorm2d,
+    masked_group_norm,
+)
+
+
+def frozen_norm(channels, *, affine=True):
+    norm = FrozenBatchNorm2d(channels, affine=affine)
+    for value in norm.state_dict().values():
+        value.uniform_(0.5, 1.5)
+    return norm
+
+
+def test_frozen_norm_loads_a_batch_norm_and_equals_it_in_evaluation():
+    theirs = nn.BatchNorm2d(4)
+    theirs(torch.randn(8, 4, 5, 5) * 3 + 1)  # moves the running statistics
+    ours = FrozenBatchNorm2d(4)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 4, 3, 3)
+    assert_close(ours.train()(x), theirs.eval()(x))
+
+
+def test_folded_convolution_and_norm_equal_one_after_the_other_with_their_gradients():
+    conv, norm = FoldingConv2d(3, 5, 3, stride=2, padding=1, bias=False), frozen_norm(5)
+    x = torch.randn(2, 3, 8, 8)
+    parameters = (conv.weight, norm.weight, norm.bias)
+    apart, folded = norm(conv(x)), conv_bn(conv, norm, x)
+    assert_close(folded, apart)
+    expected = torch.autograd.grad(apart.square().sum(), parameters)
+    assert_close(torch.autograd.grad(folded.square().sum(), parameters), expected)
+
+
+def test_group_norm_with_padding_equals_the_norm_of_the_valid_part():
+    norm = nn.GroupNorm(4, 8)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    x = torch.randn(2, 8, 6, 7)
+    valid = torch.zeros(2, 1, 6, 7)
+    valid[0, :, :4, :5] = 1
+    valid[1] = 1
+    found = masked_group_norm(x, norm, valid)
+    assert_close(found[:1, :, :4, :5], norm(x[:1, :, :4, :5]))
+    assert_close(found[1], norm(x[1:])[0])
+
+
+def test_group_norm_of_an_image_that_is_all_padding_is_finite():
+    x = torch.randn(1, 4, 2, 2)
+    assert torch.isfinite(masked_group_norm(x, nn.GroupNorm(2, 4), torch.zeros(1, 1, 2, 2))).all()
