@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from thermal_perception.simulation.terrain import MIP_STEP, SKY, VEGETATION
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from thermal_perception.simulation.actors import World
     from thermal_perception.simulation.raster import View
     from thermal_perception.simulation.terrain import Backdrop, Ground
 
@@ -27,10 +28,14 @@ class Horizon:
     Attributes:
         is_ground: (H, W) uint8, 1 where the ground is nearer than the backdrop.
         distance_m: (H, W) float32 along the line of sight; the backdrop's where no ground is.
+        first_ground_row: the topmost row with ground.
+        last_beyond_row: one past the lowest row that sees more than ground.
     """
 
     is_ground: NDArray[np.uint8]
     distance_m: NDArray[np.float32]
+    first_ground_row: int
+    last_beyond_row: int
 
 
 def horizon(view: View, backdrop_m: float) -> Horizon:
@@ -47,16 +52,38 @@ def horizon(view: View, backdrop_m: float) -> Horizon:
     distance = np.minimum(eye / np.maximum(coarse, 1e-6), backdrop_m) * slant
     size = (distance.shape[1] * COARSE, distance.shape[0] * COARSE)
     fine = cv2.resize(distance.astype(np.float32), size)[:height, :width]
-    return Horizon(is_ground, fine)
+    some, every = is_ground.max(1), is_ground.min(1)
+    first = int(some.argmax()) if some.any() else height
+    beyond = np.flatnonzero(every == 0)
+    return Horizon(is_ground, fine, first, int(beyond[-1]) + 1 if len(beyond) else 0)
+
+
+def over_ground(
+    levels: list[NDArray[Any]],
+    beyond: NDArray[Any],
+    world: World,
+    view: View,
+    seen: Horizon,
+    *,
+    base_x: float,
+) -> NDArray[Any]:
+    """Ground from its map pyramid with the far backdrop `beyond` behind it; (H, W[, 3])."""
+    image = warp_ground(levels, world.ground, view, first_row=seen.first_ground_row)
+    rows = seen.last_beyond_row
+    if rows:
+        far = warp_backdrop(beyond, world.backdrop, view, base_x=base_x, rows=rows)
+        is_far = seen.is_ground[:rows] == 0
+        np.copyto(image[:rows], far, where=is_far if far.ndim == 2 else is_far[:, :, None])
+    return image
 
 
 def warp_ground(
-    levels: list[NDArray], ground: Ground, view: View, *, fast: bool = False
-) -> NDArray:
+    levels: list[NDArray[Any]], ground: Ground, view: View, *, first_row: int = 0
+) -> NDArray[Any]:
     """View one of the ground's map pyramids from the camera; (H, W[, 3]).
 
-    Rows take the pyramid level that fits the distance they see; above the horizon the result
-    means nothing.
+    Rows take the pyramid level that fits the distance they see. Above `first_row` and above the
+    horizon the result means nothing.
     """
     to_world = np.linalg.inv(_plane_to_pixels(view, np.eye(3)[:, [0, 1]], np.zeros(3)))
     height, width = view.size
@@ -67,10 +94,10 @@ def warp_ground(
     for stop in range(1, len(chosen) + 1):
         if stop < len(chosen) and chosen[stop] == chosen[start]:
             continue
-        top, bottom = start * BAND_ROWS, min(stop * BAND_ROWS, height)
-        level = chosen[start]
-        M = _map_pixels(ground, level) @ to_world @ _down(top)
-        out[top:bottom] = _warp(levels[level], M, (bottom - top, width), fast=fast)
+        top, bottom = max(start * BAND_ROWS, first_row), min(stop * BAND_ROWS, height)
+        if bottom > top:
+            M = _map_pixels(ground, chosen[start]) @ to_world @ _down(top)
+            out[top:bottom] = _warp(levels[chosen[start]], M, (bottom - top, width))
         start = stop
     return out
 
@@ -78,11 +105,23 @@ def warp_ground(
 def warp_labels(ground: Ground, view: View) -> NDArray[np.uint8]:
     """Semantic labels of the ground, nearest neighbour."""
     to_world = np.linalg.inv(_plane_to_pixels(view, np.eye(3)[:, [0, 1]], np.zeros(3)))
-    return _warp(ground.labels, _map_pixels(ground, 0) @ to_world, view.size, fast=True)
+    M = _map_pixels(ground, 0) @ to_world
+    return _warp(ground.labels, M, view.size, interpolation=cv2.INTER_NEAREST)
 
 
-def warp_backdrop(image: NDArray, backdrop: Backdrop, view: View, base_x: float) -> NDArray:
-    """View the upright far plane; its picture goes on to both sides by mirroring."""
+def warp_backdrop(
+    image: NDArray[Any],
+    backdrop: Backdrop,
+    view: View,
+    *,
+    base_x: float,
+    rows: int | None = None,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> NDArray[Any]:
+    """View the upright far plane, all or the topmost `rows` of the picture.
+
+    The plane's picture goes on to both sides by mirroring.
+    """
     columns = image.shape[1]
     # Picture columns run to the right, world y to the left; rows run down from the top.
     axes = np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, -1.0]]) * backdrop.resolution_m
@@ -94,10 +133,10 @@ def warp_backdrop(image: NDArray, backdrop: Backdrop, view: View, base_x: float)
         ]
     )
     M = np.linalg.inv(_plane_to_pixels(view, axes, corner))
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(
-        image, M, view.size[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT
-    )
+    height, width = view.size
+    size = (width, height if rows is None else rows)
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(image, M, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
 
 
 def background_labels(
@@ -106,15 +145,15 @@ def background_labels(
     """(H, W) semantic labels where no object stands."""
     labels = warp_labels(ground, view)
     if not is_ground.all():
-        sky = warp_backdrop(backdrop.is_sky, backdrop, view, base_x)
+        sky = warp_backdrop(
+            backdrop.is_sky, backdrop, view, base_x=base_x, interpolation=cv2.INTER_NEAREST
+        )
         beyond = np.where(sky > 0, np.uint8(SKY), np.uint8(VEGETATION))
         np.copyto(labels, beyond, where=is_ground == 0)
     return labels
 
 
-def _fall(
-    view: View, rows: NDArray[np.integer], columns: NDArray[np.integer]
-) -> NDArray[np.float64]:
+def _fall(view: View, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
     """How steeply the lines of sight at (rows x columns) go down, per metre of depth."""
     down = -view.T_camera_world[:3, 2]  # world's -z in the camera's frame
     x = (columns - view.K[0, 2]) / view.K[0, 0] * down[0]
@@ -154,12 +193,13 @@ def _levels_by_band(view: View, resolution_m: float, levels: int) -> list[int]:
     return np.clip(level, 0, levels - 1).astype(int).tolist()
 
 
-def _warp(image: NDArray, M: NDArray[np.float64], size: tuple[int, int], *, fast: bool) -> NDArray:
-    interpolation = cv2.INTER_NEAREST if fast else cv2.INTER_LINEAR
-    return cv2.warpPerspective(
-        image,
-        M,
-        size[::-1],
-        flags=interpolation | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_WRAP,
-    )
+def _warp(
+    image: NDArray[Any],
+    M: NDArray[np.float64],
+    size: tuple[int, int],
+    *,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> NDArray[Any]:
+    """Look up `image` at `M @ pixel`; the map repeats at its edges."""
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(image, M, size[::-1], flags=flags, borderMode=cv2.BORDER_WRAP)

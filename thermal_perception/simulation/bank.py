@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.simulation import figures
-from thermal_perception.simulation.shapes import COLUMNS, GROUND_RANK
+from thermal_perception.simulation.shapes import GROUND_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,18 +30,16 @@ class PrimitiveBank:
         two_sided: (P,) bool.
         polygon_owner: (P,) int64 index of the actor.
         polygon_rank: (P,) int32.
-        polygon_surface: (P, 9) float32.
         capsules: (C, 2, 3) float32.
         radii: (C, 2) float32.
         capsule_owner: (C,) int64.
         capsule_rank: (C,) int32.
-        capsule_surface: (C, 9) float32.
         walkers: (F,) int64 actors with a figure.
         riding: (F,) bool.
         figure_height: (F,) float64 metres.
         figure_stride: (F,) float64.
         figure_phase: (F,) float64.
-        figure_surface: (F, limbs, 9) float32.
+        surfaces: (P + C + F * limbs, 9) float32, of polygons, capsules and limbs in turn.
         labels: (N,) int64 class of each actor, -1 for scenery.
         semantics: (N,) uint8.
         low: (N, 3) float64 lowest corner of each actor's box, in its frame.
@@ -54,18 +52,16 @@ class PrimitiveBank:
     two_sided: NDArray[np.bool_]
     polygon_owner: NDArray[np.int64]
     polygon_rank: NDArray[np.int32]
-    polygon_surface: NDArray[np.float32]
     capsules: NDArray[np.float32]
     radii: NDArray[np.float32]
     capsule_owner: NDArray[np.int64]
     capsule_rank: NDArray[np.int32]
-    capsule_surface: NDArray[np.float32]
     walkers: NDArray[np.int64]
     riding: NDArray[np.bool_]
     figure_height: NDArray[np.float64]
     figure_stride: NDArray[np.float64]
     figure_phase: NDArray[np.float64]
-    figure_surface: NDArray[np.float32]
+    surfaces: NDArray[np.float32]
     labels: NDArray[np.int64]
     semantics: NDArray[np.uint8]
     low: NDArray[np.float64]
@@ -78,7 +74,6 @@ class PrimitiveBank:
         shapes = [a.shape for a in actors]
         polygons = np.concatenate([s.polygons for s in shapes])
         walkers = [(i, a.figure) for i, a in enumerate(actors) if a.figure is not None]
-        surfaces = np.array([f.surfaces for _, f in walkers], np.float32)
         flat = [
             a.figure is None
             and not len(a.shape.capsules)
@@ -91,24 +86,38 @@ class PrimitiveBank:
             two_sided=np.concatenate([s.two_sided for s in shapes]),
             polygon_owner=np.repeat(np.arange(len(shapes)), [len(s.polygons) for s in shapes]),
             polygon_rank=np.concatenate([s.polygon_ranks for s in shapes]),
-            polygon_surface=np.concatenate([s.polygon_surfaces for s in shapes]),
             capsules=np.concatenate([s.capsules for s in shapes]),
             radii=np.concatenate([s.radii for s in shapes]),
             capsule_owner=np.repeat(np.arange(len(shapes)), [len(s.capsules) for s in shapes]),
             capsule_rank=np.concatenate([s.capsule_ranks for s in shapes]),
-            capsule_surface=np.concatenate([s.capsule_surfaces for s in shapes]),
             walkers=np.array([i for i, _ in walkers], np.int64),
             riding=np.array([f.gait == 'ride' for _, f in walkers], bool),
             figure_height=np.array([f.height_m for _, f in walkers]),
             figure_stride=np.array([f.stride for _, f in walkers]),
             figure_phase=np.array([f.phase for _, f in walkers]),
-            figure_surface=surfaces.reshape(-1, len(figures.LIMBS), COLUMNS),
+            surfaces=np.concatenate(
+                [
+                    *(s.polygon_surfaces for s in shapes),
+                    *(s.capsule_surfaces for s in shapes),
+                    *(f.surfaces for _, f in walkers),
+                ]
+            ),
             labels=np.array([a.label for a in actors], np.int64),
             semantics=np.array([a.semantic for a in actors], np.uint8),
             low=np.array([a.low_m for a in actors]),
             high=np.array([a.high_m for a in actors]),
             flat=np.array(flat, bool),
         )
+
+    @property
+    def first_capsule_row(self) -> int:
+        """Row of `surfaces` where capsules begin."""
+        return len(self.polygons)
+
+    @property
+    def first_figure_row(self) -> int:
+        """Row of `surfaces` where the limbs of figures begin."""
+        return len(self.polygons) + len(self.capsules)
 
     def figure_capsules(
         self, chosen: NDArray[np.int64], walked: NDArray[np.float64]

@@ -8,6 +8,12 @@ from typing import Literal, TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.errors import SimulationError
+from thermal_perception.geometry.transforms import (
+    compose,
+    from_xyz_rpy,
+    invert,
+    T_OPTICAL_BODY,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,9 +23,6 @@ if TYPE_CHECKING:
 Modality = Literal['thermal', 'rgb']
 Preset = Literal['road', 'aerial']
 PRESETS: tuple[Preset, ...] = ('road', 'aerial')
-
-# x right, y down, z ahead of a camera, as columns in a body frame x ahead, y left, z up.
-OPTICAL_IN_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Rig:
     @property
     def T_rgb_thermal(self) -> NDArray[np.float64]:
         """(4, 4) transform from the thermal to the colour camera's optical frame."""
-        return np.linalg.inv(self.rgb.T_base_camera) @ self.thermal.T_base_camera
+        return compose(invert(self.rgb.T_base_camera), self.thermal.T_base_camera)
 
 
 def pinhole(size: tuple[int, int], focal_px: float) -> NDArray[np.float64]:
@@ -161,15 +164,8 @@ def mount(
     xyz_m: tuple[float, float, float], *, pitch_deg: float = 0.0, yaw_deg: float = 0.0
 ) -> NDArray[np.float64]:
     """T_base_camera of a camera that looks ahead, turned left by yaw and down by pitch."""
-    pitch, yaw = np.deg2rad([pitch_deg, yaw_deg])
-    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1.0]])
-    nod = np.array(
-        [[np.cos(pitch), 0, np.sin(pitch)], [0, 1.0, 0], [-np.sin(pitch), 0, np.cos(pitch)]]
-    )
-    T = np.eye(4)
-    T[:3, :3] = turn @ nod @ OPTICAL_IN_BODY
-    T[:3, 3] = xyz_m
-    return T
+    T_base_body = from_xyz_rpy(xyz_m, (0.0, np.deg2rad(pitch_deg), np.deg2rad(yaw_deg)))
+    return compose(T_base_body, invert(T_OPTICAL_BODY))
 
 
 def default_rig(

@@ -6,7 +6,7 @@ draws its own value from it, so that two seeds never share a climate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from thermal_perception.errors import SimulationError
@@ -186,33 +186,8 @@ FOG = Condition(
     glare=0.2,
 )
 
-GLARE = Condition(
-    name='glare',
-    air_c=(0.0, 20.0),
-    zenith_dk=(-40.0, -24.0),
-    horizon_dk=(-12.0, -4.0),
-    cloud_k=(0.0, 14.0),
-    road_dk=(0.0, 5.0),
-    pavement_dk=(-0.5, 3.0),
-    grass_dk=(-6.0, -2.0),
-    foliage_dk=(-2.0, 0.5),
-    wall_dk=(-0.5, 4.0),
-    roof_dk=(-8.0, -2.0),
-    window_dk=(2.0, 9.0),
-    metal_dk=(-3.0, 0.0),
-    sun_k=(0.0, 0.0),
-    cooling_k=(0.5, 2.5),
-    paint_k=(-1.2, -0.3),
-    shadow_k=(-1.5, 0.8),
-    thermal_extinction_per_m=(0.0002, 0.0007),
-    rgb_extinction_per_m=(0.001, 0.003),
-    sun_elevation_deg=(-30.0, -20.0),
-    sunlight=0.0,
-    skylight=0.012,
-    sky_bgr=(0.05, 0.035, 0.03),
-    lamps=True,
-    glare=1.6,
-)
+# The night again, with lamps that blind the colour camera; to the thermal one it is the same.
+GLARE = replace(NIGHT, name='glare', glare=1.6, rgb_extinction_per_m=(0.001, 0.003))
 
 CONDITIONS: dict[str, Condition] = {c.name: c for c in (DAY, DUSK, NIGHT, FOG, GLARE)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -221,7 +222,7 @@ def _add_wheel(
 ) -> None:
     angles = np.linspace(0.0, 2 * np.pi, 15)
     rim = [(x + radius * np.cos(a), 0.0, radius * (1 + np.sin(a))) for a in angles]
-    for start, end in zip(rim, rim[1:]):
+    for start, end in itertools.pairwise(rim):
         builder.capsule(start, end, thickness, tyre)
 
 

@@ -8,7 +8,10 @@ from typing import NamedTuple, Protocol, TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import ArrayLike
+
+
+TURN_M = 0.6  # before and after a corner, the way over which the heading changes
 
 
 class Pose(NamedTuple):
@@ -86,7 +89,7 @@ class Track:
 
     def __init__(
         self,
-        points: Sequence[tuple[float, float]],
+        points: ArrayLike,
         *,
         speed: float,
         start: float = 0.0,
@@ -117,15 +120,11 @@ class Track:
         return Pose(x, y, 0.0, yaw, walked)
 
     def _heading(self, along: float) -> float:
-        middles = 0.5 * (self._at[1:] + self._at[:-1])
-        turn = 0.6  # metres before and after a corner over which the heading changes
-        knots = np.concatenate(
-            [
-                [m - (m - a) + turn, b - turn]
-                for m, a, b in zip(middles, self._at[:-1], self._at[1:])
-            ]
-        )
-        return float(np.interp(along, np.maximum.accumulate(knots), self._headings.repeat(2)))
+        """Heading of the piece at `along`, turning smoothly round corners."""
+        starts, ends = self._at[:-1], self._at[1:]
+        turn = np.minimum(TURN_M, (ends - starts) / 2)
+        knots = np.stack([starts + turn, ends - turn], 1).ravel()
+        return float(np.interp(along, knots, self._headings.repeat(2)))
 
 
 class OneWay(Track):

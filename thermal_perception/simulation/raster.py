@@ -6,13 +6,14 @@ Every picture and every truth of a frame is read from that one image of numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import heapq
+from typing import Any, TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 
 from thermal_perception.simulation.bank import FIGURE_RANK
-from thermal_perception.simulation.shapes import COLUMNS, GROUND_RANK, RAGGED
+from thermal_perception.simulation.shapes import GROUND_RANK, RAGGED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.bank import PrimitiveBank
     from thermal_perception.simulation.scene import Poses
 
+F = TypeVar('F', np.float32, np.float64)
+
 SHIFT = 4  # fractional bits of corner coordinates handed to OpenCV
 NEAR_M = 0.25
-FAR_M = 280.0
-TINY_PX = 0.35
+FAR_M = 230.0
+TINY_PX = 0.4
+DETAIL_PX = 2.0  # windows, lamps and the like are left out when smaller
 OUT_OF_REACH = 30_000
+SLIMMEST_PX = 0.3
+LEAF_PX = 1.3
+SLIM_PX = 3.0  # capsules up to this radius are drawn with fewer corners
 
-# Corners of a capsule of radius 1 about its axis, six round each end.
-_ANGLES = np.deg2rad([90, 126, 162, 198, 234, 270, -90, -54, -18, 18, 54, 90])
-_ARC = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
-_ARC_END = np.repeat([0, 1], 6)
+# Corners of a capsule of radius 1 about its axis, half of them round each end.
+_ROUND = np.deg2rad([90, 126, 162, 198, 234, 270, -90, -54, -18, 18, 54, 90])
+_PLAIN = np.deg2rad([90, 180, 270, -90, 0, 90])
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +55,8 @@ class View:
     @property
     def position(self) -> NDArray[np.float64]:
         """(3,) of the camera, world frame."""
-        return -self.T_camera_world[:3, :3].T @ self.T_camera_world[:3, 3]
+        centre: NDArray[np.float64] = -self.T_camera_world[:3, :3].T @ self.T_camera_world[:3, 3]
+        return centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +69,8 @@ class Projected:
         owners: (N,) int64 actors.
         normals: (N, 3) float32 world frame; zero where round.
         depths: (N,) float32 metres along the optical axis.
-        anchors: (N, 2) float32 pixels that textures hang on.
+        low: (N, 2) float32 least pixel coordinates of each.
+        high: (N, 2) float32 greatest.
         on_ground: how many of them, at the front of the order, lie on the ground.
     """
 
@@ -71,16 +79,23 @@ class Projected:
     owners: NDArray[np.int64]
     normals: NDArray[np.float32]
     depths: NDArray[np.float32]
-    anchors: NDArray[np.float32]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
     on_ground: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Primitives before sorting."""
+    """Primitives of one number of corners, before sorting; columns as in `Projected`.
 
-    corners: list[NDArray[np.float32]]
-    surfaces: NDArray[np.float32]
+    Attributes:
+        corners: (N, M, 2) float32.
+        rows: (N,) int64 rows of the bank's table of surfaces.
+        ranks: (N,) int32.
+    """
+
+    corners: NDArray[np.float32]
+    rows: NDArray[np.int64]
     owners: NDArray[np.int64]
     ranks: NDArray[np.int32]
     normals: NDArray[np.float32]
@@ -89,49 +104,70 @@ class _Batch:
     high: NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class _Rods:
+    """Capsules in the camera's frame; columns as in `_Batch`."""
+
+    points: NDArray[np.float32]  # N, ends, xyz
+    radii: NDArray[np.float32]  # N, ends
+    rows: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    ranks: NDArray[np.int32]
+
+
 def project(bank: PrimitiveBank, poses: Poses, view: View) -> Projected:
     """Bring everything that may be seen into the picture, far to near."""
     seen = _in_sight(bank, poses, view)
     turn, shift = _actors_in_camera(poses, view)
     batches = [
         _project_polygons(bank, poses, view, seen, turn, shift),
-        *_project_capsules(bank, poses, view, seen, turn, shift),
+        *_project_rods(bank, _static_rods(bank, seen, turn, shift), view),
+        *_project_rods(bank, _figure_rods(bank, poses, seen, turn, shift), view),
     ]
-    return _sort(_join(batches), bank, poses, view)
+    return _sort(batches, bank, poses, view)
 
 
 def fill(projected: Projected, size: tuple[int, int], scale: int) -> NDArray[np.int32]:
     """Fill an image of primitive numbers, `scale` times as fine as the camera; 0 is empty."""
     image = np.zeros((size[0] * scale, size[1] * scale), np.int32)
-    fixed = _fixed_point(projected.corners, scale)
     draw = cv2.fillConvexPoly
-    for number, corners in enumerate(fixed, start=1):
+    for number, corners in enumerate(fixed_point(projected.corners, scale), start=1):
         draw(image, corners, number, cv2.LINE_8, SHIFT)
     return image
 
 
-def _fixed_point(corners: list[NDArray[np.float32]], scale: int) -> list[NDArray[np.int32]]:
+def fixed_point(
+    corners: list[NDArray[np.float32]],
+    scale: float | NDArray[np.float32],
+    origin_px: NDArray[np.float32] | float = 0.0,
+) -> list[NDArray[np.int32]]:
+    """Corners as OpenCV takes them, in images `scale` times as fine as the camera's.
+
+    Args:
+        corners: N arrays (M, 2) of pixels.
+        scale: one for all, or (N, 1) one for each.
+        origin_px: where each image starts: one for all, or (N, 2).
+    """
     if not corners:
         return []
     joined = np.concatenate(corners)
-    joined = np.clip((joined + 0.5) * scale - 0.5, -OUT_OF_REACH, OUT_OF_REACH)
-    whole = np.rint(joined * (1 << SHIFT)).astype(np.int32)
-    ends = np.cumsum([len(c) for c in corners]).tolist()
+    counts = [len(c) for c in corners]
+    if isinstance(scale, np.ndarray):
+        scale, origin_px = np.repeat(scale, counts, 0), np.repeat(origin_px, counts, 0)
+    fine = (joined + (0.5 - origin_px)) * scale - 0.5
+    np.clip(fine, -OUT_OF_REACH, OUT_OF_REACH, out=fine)
+    whole = np.rint(fine * (1 << SHIFT)).astype(np.int32)
+    ends = np.cumsum(counts).tolist()
     return [whole[a:b] for a, b in zip([0, *ends], ends)]
 
 
 def _in_sight(bank: PrimitiveBank, poses: Poses, view: View) -> NDArray[np.bool_]:
     """(N,) bool: whether the ball round each actor touches the camera's pyramid."""
-    middle = 0.5 * (bank.low + bank.high)
-    c, s = np.cos(poses.yaw), np.sin(poses.yaw)
-    world = poses.xyz + np.stack(
-        [c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1], middle[:, 2]], 1
-    )
-    radius = 0.5 * np.linalg.norm(bank.high - bank.low, axis=1) + 0.3
     R, t = view.T_camera_world[:3, :3], view.T_camera_world[:3, 3]
-    x, y, z = (world @ R.T + t).T
+    x, y, z = (middles(bank, poses) @ R.T + t).T
+    radius = 0.5 * np.linalg.norm(bank.high - bank.low, axis=1) + 0.3
     (height, width), K = view.size, view.K
-    seen = (z > NEAR_M - radius) & (z < FAR_M)
+    seen: NDArray[np.bool_] = (z > NEAR_M - radius) & (z < FAR_M)
     for along, focal, middle_px, extent in (
         (x, K[0, 0], K[0, 2], width),
         (y, K[1, 1], K[1, 2], height),
@@ -141,13 +177,22 @@ def _in_sight(bank: PrimitiveBank, poses: Poses, view: View) -> NDArray[np.bool_
     return seen
 
 
+def middles(bank: PrimitiveBank, poses: Poses) -> NDArray[np.float64]:
+    """(N, 3) middles of all actors' boxes, world frame."""
+    middle = 0.5 * (bank.low + bank.high)
+    c, s = np.cos(poses.yaw), np.sin(poses.yaw)
+    x, y, z = middle.T
+    return poses.xyz + np.stack([c * x - s * y, s * x + c * y, z], 1)
+
+
 def _actors_in_camera(poses: Poses, view: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(N, 3, 3) and (N, 3): from each actor's frame to the camera's."""
+    """(N, 3, 3) transposed rotations and (N, 3) shifts from each actor's frame to the camera's."""
     c, s = np.cos(poses.yaw), np.sin(poses.yaw)
     zero, one = np.zeros_like(c), np.ones_like(c)
     R_world = np.stack([c, -s, zero, s, c, zero, zero, zero, one], 1).reshape(-1, 3, 3)
     R, t = view.T_camera_world[:3, :3], view.T_camera_world[:3, 3]
-    return (R @ R_world).astype(np.float32), (poses.xyz @ R.T + t).astype(np.float32)
+    turn = np.ascontiguousarray((R @ R_world).transpose(0, 2, 1), np.float32)
+    return turn, (poses.xyz @ R.T + t).astype(np.float32)
 
 
 def _project_polygons(
@@ -161,31 +206,21 @@ def _project_polygons(
     chosen = np.flatnonzero(seen[bank.polygon_owner])
     chosen = chosen[_faces_camera(bank, chosen, turn, shift)]
     owner = bank.polygon_owner[chosen]
-    points = bank.polygons[chosen] @ turn[owner].transpose(0, 2, 1) + shift[owner][:, None]
-    z = points[:, :, 2]
-    ahead = z.max(1) > NEAR_M
-    chosen, owner, points, z = chosen[ahead], owner[ahead], points[ahead], z[ahead]
-    crossing = z.min(1) <= NEAR_M
-    safe = np.maximum(z, NEAR_M)
-    pixels = _to_pixels(points, safe, view.K)
-    corners = list(pixels)
-    for index in np.flatnonzero(crossing):
-        cut = _clip_near(points[index])
-        corners[index] = _to_pixels(cut, cut[:, 2], view.K)
-        pixels[index] = corners[index].min(0)
-        pixels[index, 0] = corners[index].max(0)
+    points = bank.polygons[chosen] @ turn[owner] + shift[owner][:, None]
+    low_z, high_z = _low_high(points[:, :, 2:])
+    ahead = np.flatnonzero(high_z[:, 0] > NEAR_M)
+    points, chosen, owner = points[ahead], chosen[ahead], owner[ahead]
+    # A polygon cut at the near plane has one corner more; the others repeat their last.
+    points = np.concatenate([points, points[:, -1:]], 1)
+    for index in np.flatnonzero(low_z[ahead, 0] <= NEAR_M):
+        points[index] = _clip_near(points[index])
+    pixels = _to_pixels(points, view.K)
+    low, high = _low_high(pixels)
     normals = _world_normals(bank.normals[chosen], poses.yaw[owner])
-    batch = _Batch(
-        corners,
-        bank.polygon_surface[chosen],
-        owner,
-        bank.polygon_rank[chosen],
-        normals,
-        safe.mean(1),
-        pixels.min(1),
-        pixels.max(1),
-    )
-    return _visible_only(batch, view.size)
+    depths = points[:, :, 2].mean(1)
+    ranks = bank.polygon_rank[chosen]
+    batch = _Batch(pixels, chosen, owner, ranks, normals, depths, low, high)
+    return _worth_drawing(batch, view.size)
 
 
 def _faces_camera(
@@ -195,98 +230,118 @@ def _faces_camera(
     shift: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
     owner = bank.polygon_owner[chosen]
-    camera = -np.einsum('nji,nj->ni', turn, shift)  # camera in each actor's frame
+    camera = -np.einsum('nij,nj->ni', turn, shift)  # camera in each actor's frame
     to_camera = camera[owner] - bank.polygons[chosen, 0]
-    facing = np.einsum('pi,pi->p', bank.normals[chosen], to_camera) > 0
+    facing: NDArray[np.bool_] = np.einsum('pi,pi->p', bank.normals[chosen], to_camera) > 0
     return facing | bank.two_sided[chosen]
 
 
-def _project_capsules(
+def _static_rods(
     bank: PrimitiveBank,
-    poses: Poses,
-    view: View,
     seen: NDArray[np.bool_],
     turn: NDArray[np.float32],
     shift: NDArray[np.float32],
-) -> list[_Batch]:
-    """Static capsules and posed figures."""
+) -> _Rods:
     chosen = np.flatnonzero(seen[bank.capsule_owner])
     owner = bank.capsule_owner[chosen]
-    batches = [
-        _capsule_batch(
-            bank.capsules[chosen] @ turn[owner].transpose(0, 2, 1) + shift[owner][:, None],
-            bank.radii[chosen],
-            bank.capsule_surface[chosen],
-            owner,
-            bank.capsule_rank[chosen],
-            view,
+    points = bank.capsules[chosen] @ turn[owner] + shift[owner][:, None]
+    rows = chosen + bank.first_capsule_row
+    return _Rods(points, bank.radii[chosen], rows, owner, bank.capsule_rank[chosen])
+
+
+def _figure_rods(
+    bank: PrimitiveBank,
+    poses: Poses,
+    seen: NDArray[np.bool_],
+    turn: NDArray[np.float32],
+    shift: NDArray[np.float32],
+) -> _Rods:
+    figures = np.flatnonzero(seen[bank.walkers])
+    who = bank.walkers[figures]
+    ends, radii = bank.figure_capsules(figures, poses.walked[who])
+    limbs = ends.shape[1]
+    owner = who.repeat(limbs)
+    points = ends.reshape(-1, 2, 3) @ turn[owner] + shift[owner][:, None]
+    rows = figures[:, None] * limbs + np.arange(limbs) + bank.first_figure_row
+    ranks = np.full(len(owner), FIGURE_RANK, np.int32)
+    return _Rods(points, radii.reshape(-1, 2), rows.ravel(), owner, ranks)
+
+
+def _project_rods(bank: PrimitiveBank, rods: _Rods, view: View) -> list[_Batch]:
+    """Outlines of capsules: many corners where they are thick, few where slim, leaves."""
+    z = rods.points[:, :, 2]
+    ahead = np.minimum(z[:, 0], z[:, 1]) > NEAR_M
+    pixels = _to_pixels(np.where(ahead[:, None, None], rods.points, 1.0), view.K)
+    focal = rods.radii * np.float32(view.K[0, 0])
+    radii = np.asarray(focal / np.where(ahead[:, None], z, 1.0), np.float32)
+    thick = np.maximum(radii[:, 0], radii[:, 1])
+    low = np.minimum(pixels[:, 0], pixels[:, 1]) - thick[:, None]
+    high = np.maximum(pixels[:, 0], pixels[:, 1]) + thick[:, None]
+    jagged = bank.surfaces[rods.rows, RAGGED]
+    keep = ahead & _touches(low, high, view.size)
+    keep &= thick > np.where(jagged > 0, LEAF_PX, SLIMMEST_PX)
+    smooth, slim = jagged == 0, thick <= SLIM_PX
+    batches = []
+    for kind, chosen in enumerate((smooth & ~slim, smooth & slim, ~smooth)):
+        index = np.flatnonzero(keep & chosen)
+        if kind == 2:
+            outline = _splinters(pixels[index, 0], radii[index, 0], jagged[index])
+        else:
+            outline = _capsule_outline(pixels[index], radii[index], (_ROUND, _PLAIN)[kind])
+        normals = np.zeros((len(index), 3), np.float32)
+        depths = 0.5 * (z[index, 0] + z[index, 1])
+        owners, ranks = rods.owners[index], rods.ranks[index]
+        rows = rods.rows[index]
+        batches.append(
+            _Batch(outline, rows, owners, ranks, normals, depths, low[index], high[index])
         )
-    ]
-    figures = np.flatnonzero(seen[bank.walkers]) if len(bank.walkers) else np.zeros(0, np.int64)
-    if len(figures):
-        who = bank.walkers[figures]
-        ends, radii = bank.figure_capsules(figures, poses.walked[who])
-        limbs = ends.shape[1]
-        owner = who.repeat(limbs)
-        points = ends.reshape(-1, 2, 3) @ turn[owner].transpose(0, 2, 1) + shift[owner][:, None]
-        surfaces = bank.figure_surface[figures].reshape(-1, COLUMNS)
-        ranks = np.full(len(owner), FIGURE_RANK, np.int32)
-        batches.append(_capsule_batch(points, radii.reshape(-1, 2), surfaces, owner, ranks, view))
     return batches
 
 
-def _capsule_batch(
-    points: NDArray[np.float32],
-    radii: NDArray[np.float32],
-    surfaces: NDArray[np.float32],
-    owner: NDArray[np.int64],
-    ranks: NDArray[np.int32],
-    view: View,
-) -> _Batch:
-    ahead = points[:, :, 2].min(1) > NEAR_M
-    points, radii = points[ahead], radii[ahead]
-    z = points[:, :, 2]
-    pixels = _to_pixels(points, z, view.K)  # capsules, ends, xy
-    radii_px = radii * view.K[0, 0].astype(np.float32) / z
-    axis = pixels[:, 1] - pixels[:, 0]
-    length = np.linalg.norm(axis, axis=1, keepdims=True)
-    along = np.where(length > 1e-6, axis / np.maximum(length, 1e-6), (1.0, 0.0))
-    across = np.stack([-along[:, 1], along[:, 0]], 1)
-    arc = _ARC[None, :, :1] * along[:, None] + _ARC[None, :, 1:] * across[:, None]
-    outline = pixels[:, _ARC_END] + radii_px[:, _ARC_END, None] * arc
-    ragged = surfaces[ahead][:, RAGGED]
-    leaves = np.flatnonzero(ragged)
-    outline[leaves] = pixels[leaves, :1] + radii_px[leaves, :1, None] * _splinters(ragged[leaves])
-    outline = outline.astype(np.float32)
-    batch = _Batch(
-        list(outline),
-        surfaces[ahead],
-        owner[ahead],
-        ranks[ahead],
-        np.zeros((len(outline), 3), np.float32),
-        z.mean(1),
-        outline.min(1),
-        outline.max(1),
-    )
-    return _visible_only(batch, view.size)
-
-
-def _splinters(which: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 12, 2) triangles of about radius 1; leaves against the sky are not round."""
-    turn = (
-        which[:, None] * 6.2832 + np.array([0.0, 2.0, 4.0]) + np.sin(which[:, None] * (7, 11, 13))
-    )
-    reach = 1.15 + 0.45 * np.sin(which[:, None] * (31, 17, 23))
-    corners = np.stack([np.cos(turn), np.sin(turn)], 2) * reach[:, :, None]
-    return corners[:, [0] * 4 + [1] * 4 + [2] * 4].astype(np.float32)
-
-
-def _to_pixels(
-    points: NDArray[np.float32], z: NDArray[np.float32], K: NDArray[np.float64]
+def _capsule_outline(
+    pixels: NDArray[np.float32], radii: NDArray[np.float32], angles: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    u = points[..., 0] / z * K[0, 0] + K[0, 2]
-    v = points[..., 1] / z * K[1, 1] + K[1, 2]
-    return np.stack([u, v], -1).astype(np.float32)
+    """(N, corners, 2) outlines of capsules given by (N, 2, 2) ends and (N, 2) radii, pixels."""
+    axis = pixels[:, 1] - pixels[:, 0]
+    length = np.hypot(axis[:, 0], axis[:, 1])
+    along = axis / np.maximum(length, 1e-6)[:, None]
+    along[length <= 1e-6] = 1.0, 0.0
+    end = np.repeat([0, 1], len(angles) // 2)
+    reach = radii[:, end]
+    c, s = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    outline = pixels[:, end]
+    outline[:, :, 0] += reach * (c * along[:, :1] - s * along[:, 1:])
+    outline[:, :, 1] += reach * (c * along[:, 1:] + s * along[:, :1])
+    return outline
+
+
+def _splinters(
+    middles_px: NDArray[np.float32], radii: NDArray[np.float32], which: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(N, 3, 2) triangles instead of balls; leaves against the sky are not round."""
+    number = which[:, None]
+    turn = number * 6.2832 + np.array([0.0, 2.0, 4.0]) + np.sin(number * (7, 11, 13))
+    reach = (1.15 + 0.45 * np.sin(number * (31, 17, 23))) * radii[:, None]
+    around = np.stack([np.cos(turn) * reach, np.sin(turn) * reach], 2)
+    return np.asarray(middles_px[:, None] + around, np.float32)
+
+
+def _to_pixels(points: NDArray[np.float32], K: NDArray[np.float64]) -> NDArray[np.float32]:
+    out = np.empty((*points.shape[:-1], 2), np.float32)
+    np.divide(points[..., 0], points[..., 2], out=out[..., 0])
+    np.divide(points[..., 1], points[..., 2], out=out[..., 1])
+    out *= np.array([K[0, 0], K[1, 1]], np.float32)
+    out += np.array([K[0, 2], K[1, 2]], np.float32)
+    return out
+
+
+def _low_high(points: NDArray[F]) -> tuple[NDArray[F], NDArray[F]]:
+    """Extremes over axis 1; column by column, as numpy is slow on short axes."""
+    low, high = points[:, 0].copy(), points[:, 0].copy()
+    for corner in range(1, points.shape[1]):
+        np.minimum(low, points[:, corner], out=low)
+        np.maximum(high, points[:, corner], out=high)
+    return low, high
 
 
 def _clip_near(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -297,7 +352,8 @@ def _clip_near(points: NDArray[np.float32]) -> NDArray[np.float32]:
             kept.append(a)
         if (a[2] > NEAR_M) != (b[2] > NEAR_M):
             kept.append(a + (NEAR_M - a[2]) / (b[2] - a[2]) * (b - a))
-    return np.array(kept, np.float32)
+    kept += [kept[-1]] * (len(points) - len(kept))
+    return np.array(kept[: len(points)], np.float32)
 
 
 def _world_normals(normals: NDArray[np.float32], yaw: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -306,140 +362,158 @@ def _world_normals(normals: NDArray[np.float32], yaw: NDArray[np.float64]) -> ND
     return np.stack([c * x - s * y, s * x + c * y, z], 1).astype(np.float32)
 
 
-def _visible_only(batch: _Batch, size: tuple[int, int]) -> _Batch:
-    """Leave out what misses the picture or is too small to fill anything."""
+def _touches(
+    low: NDArray[np.float32], high: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.bool_]:
     height, width = size
-    keep = (batch.high > (-0.5, -0.5)).all(1) & (batch.low < (width, height)).all(1)
-    keep &= (batch.high - batch.low).max(1) > TINY_PX
-    return _take(batch, np.flatnonzero(keep))
+    inside: NDArray[np.bool_] = (high[:, 0] > -0.5) & (high[:, 1] > -0.5)
+    return inside & (low[:, 0] < width) & (low[:, 1] < height)
 
 
-def _take(batch: _Batch, index: NDArray[np.int64]) -> _Batch:
-    return _Batch(
-        [batch.corners[i] for i in index.tolist()],
-        batch.surfaces[index],
-        batch.owners[index],
-        batch.ranks[index],
-        batch.normals[index],
-        batch.depths[index],
-        batch.low[index],
-        batch.high[index],
-    )
+def _worth_drawing(batch: _Batch, size: tuple[int, int]) -> _Batch:
+    """Leave out what misses the picture or is too small to fill anything."""
+    extent = batch.high - batch.low
+    keep = _touches(batch.low, batch.high, size)
+    least = np.where(batch.ranks > 0, DETAIL_PX, TINY_PX)
+    keep &= np.maximum(extent[:, 0], extent[:, 1]) > least
+    index = np.flatnonzero(keep)
+    return _Batch(*(getattr(batch, name)[index] for name in _Batch.__dataclass_fields__))
 
 
-def _join(batches: list[_Batch]) -> _Batch:
-    def together(name: str) -> NDArray:
+def _sort(batches: list[_Batch], bank: PrimitiveBank, poses: Poses, view: View) -> Projected:
+    """Ground first, then actors far to near; inside an actor by rank, then far to near."""
+
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(b, name) for b in batches])
 
-    corners = [c for b in batches for c in b.corners]
-    names = ('surfaces', 'owners', 'ranks', 'normals', 'depths', 'low', 'high')
-    return _Batch(corners, *(together(name) for name in names))
-
-
-def _sort(batch: _Batch, bank: PrimitiveBank, poses: Poses, view: View) -> Projected:
-    """Ground first, then actors far to near; inside an actor by rank, then far to near."""
-    solid = batch.ranks > GROUND_RANK
+    owners, ranks, depths = joined('owners'), joined('ranks'), joined('depths')
+    low, high = joined('low'), joined('high')
+    solid = ranks > GROUND_RANK
     places = np.zeros(len(bank.labels), np.int64)
-    order = _actor_order(batch, solid, bank, poses, view)
+    order = _actor_order(_outlines(owners[solid], low[solid], high[solid]), bank, poses, view)
     places[order] = np.arange(1, len(order) + 1)
-    place = np.where(solid, places[batch.owners], 0)
-    # Round things have no faces to sort by rank; only their depth counts.
-    index = np.lexsort((-batch.depths, batch.ranks, place))
-    batch = _take(batch, index)
+    place = np.where(solid, places[owners], 0)
+    index = np.lexsort((-depths, ranks, place))
+    corners = [c for b in batches for c in b.corners]
     return Projected(
-        batch.corners,
-        batch.surfaces,
-        batch.owners,
-        batch.normals,
-        batch.depths,
-        batch.low,
+        [corners[i] for i in index.tolist()],
+        bank.surfaces[joined('rows')[index]],
+        owners[index],
+        joined('normals')[index],
+        depths[index],
+        low[index],
+        high[index],
         int((~solid).sum()),
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Outlines:
+    """Boxes round actors in the picture: (M,) actors, (M, 2) low and high pixels."""
+
+    actors: NDArray[np.int64]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+
+
+def _outlines(
+    owners: NDArray[np.int64], low: NDArray[np.float32], high: NDArray[np.float32]
+) -> _Outlines:
+    if not len(owners):
+        return _Outlines(owners, low, high)
+    index = np.argsort(owners, kind='stable')
+    owners = owners[index]
+    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+    lowest = np.minimum.reduceat(low[index], starts)
+    return _Outlines(owners[starts], lowest, np.maximum.reduceat(high[index], starts))
+
+
 def _actor_order(
-    batch: _Batch,
-    solid: NDArray[np.bool_],
-    bank: PrimitiveBank,
-    poses: Poses,
-    view: View,
+    outlines: _Outlines, bank: PrimitiveBank, poses: Poses, view: View
 ) -> NDArray[np.int64]:
     """Actors in an order in which nobody is painted over by what stands behind.
 
-    A sorts before B if their outlines overlap in the picture and B may hide A. What stands
+    A comes before B if their outlines overlap in the picture and B may hide A. What stands
     wholly on the camera's side of a wall of B cannot be hidden by B.
     """
-    owners = np.unique(batch.owners[solid])
-    if not len(owners):
-        return owners
-    centre = poses.xyz[owners] + (0, 0, 0.5) * (bank.high + bank.low)[owners]
+    actors = outlines.actors
+    centre = poses.xyz[actors] + (0, 0, 0.5) * (bank.high + bank.low)[actors]
     distance = np.linalg.norm(centre - view.position, axis=1)
     far_first = np.argsort(-distance, kind='stable')
-    owners, distance = owners[far_first], distance[far_first]
-    overlap = _boxes_overlap(batch, solid, owners)
-    hides = ~_in_front(owners, bank, poses, view.position)  # [b, a]: b may hide a
-    before = overlap & hides.T & (~hides | (distance[:, None] > distance[None]))  # [a, b]
-    np.fill_diagonal(before, False)
-    return owners[_topological(before)]
+    actors, low, high = actors[far_first], outlines.low[far_first], outlines.high[far_first]
+    apart = (low[:, None, 0] >= high[None, :, 0]) | (low[:, None, 1] >= high[None, :, 1])
+    # Pairs of places in the far-first order; the first is the farther one.
+    far, near = np.nonzero(np.triu(~(apart | apart.T), 1))
+    near_hides = ~_beyond_wall(actors[far], actors[near], bank, poses, view.position)
+    far_hides = ~_beyond_wall(actors[near], actors[far], bank, poses, view.position)
+    swap = far_hides & ~near_hides
+    tied = ~(far_hides | near_hides)
+    first, second = np.where(swap, near, far)[~tied], np.where(swap, far, near)[~tied]
+    return actors[_topological(len(actors), first, second)]
 
 
-def _boxes_overlap(
-    batch: _Batch, solid: NDArray[np.bool_], owners: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    low = np.full((owners.max() + 1, 2), np.inf, np.float32)
-    high = np.full((owners.max() + 1, 2), -np.inf, np.float32)
-    np.minimum.at(low, batch.owners[solid], batch.low[solid])
-    np.maximum.at(high, batch.owners[solid], batch.high[solid])
-    low, high = low[owners], high[owners]
-    return ((low[:, None] < high[None]) & (low[None] < high[:, None])).all(2)
-
-
-def _in_front(
-    owners: NDArray[np.int64],
+def _beyond_wall(
+    who: NDArray[np.int64],
+    wall: NDArray[np.int64],
     bank: PrimitiveBank,
     poses: Poses,
     camera: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """[b, a]: actor a lies wholly beyond a wall of b that the camera also lies beyond."""
-    low, high = bank.low[owners], bank.high[owners]
-    c, s = np.cos(poses.yaw[owners]), np.sin(poses.yaw[owners])
-    xy = poses.xyz[owners, :2]
-    box = np.stack([low[:, :2], high[:, :2]], 1)  # actors, low/high, xy
-    corners = (
-        np.stack([box[:, i, 0] for i in (0, 1, 1, 0)], 1),
-        np.stack([box[:, i, 1] for i in (0, 0, 1, 1)], 1),
+    """(pairs,) bool: `who` lies wholly beyond a side of `wall` that the camera lies beyond too."""
+    x, y = _footprints(who, bank, poses)  # pairs, corners
+    base, yaw = poses.xyz[wall], poses.yaw[wall]
+    c, s = np.cos(yaw), np.sin(yaw)
+    dx, dy = x - base[:, :1], y - base[:, 1:2]
+    eye_x, eye_y = camera[0] - base[:, 0], camera[1] - base[:, 1]
+    low, high, slack = bank.low[wall], bank.high[wall], 0.05
+    beyond = (bank.low[who, 2] + poses.xyz[who, 2] >= high[:, 2] - slack) & (
+        camera[2] > high[:, 2]
     )
-    world = np.stack(
-        [
-            c[:, None] * corners[0] - s[:, None] * corners[1] + xy[:, :1],
-            s[:, None] * corners[0] + c[:, None] * corners[1] + xy[:, 1:],
-        ],
-        2,
-    )  # actors, corners, xy
-    relative = world[None] - xy[:, None, None]  # b, a, corners, xy
-    along = relative[..., 0] * c[:, None, None] + relative[..., 1] * s[:, None, None]
-    across = relative[..., 1] * c[:, None, None] - relative[..., 0] * s[:, None, None]
-    eye = camera[:2] - xy
-    eye_along, eye_across = eye[:, 0] * c + eye[:, 1] * s, eye[:, 1] * c - eye[:, 0] * s
-    slack = 0.05
-    front = np.zeros((len(owners), len(owners)), bool)
-    for part, seen, axis in ((along, eye_along, 0), (across, eye_across, 1)):
-        front |= (part.min(2) >= high[:, None, axis] - slack) & (seen > high[:, axis])[:, None]
-        front |= (part.max(2) <= low[:, None, axis] + slack) & (seen < low[:, axis])[:, None]
-    # From above, what is higher than the top of b cannot be hidden by b.
-    above = low[None, :, 2] >= high[:, None, 2] - slack
-    return front | (above & (camera[2] > high[:, 2])[:, None])
+    for corners, eye, axis in (
+        (c[:, None] * dx + s[:, None] * dy, c * eye_x + s * eye_y, 0),
+        (c[:, None] * dy - s[:, None] * dx, c * eye_y - s * eye_x, 1),
+    ):
+        least, most = _low_high(corners)
+        beyond |= (least >= high[:, axis] - slack) & (eye > high[:, axis])
+        beyond |= (most <= low[:, axis] + slack) & (eye < low[:, axis])
+    return np.asarray(beyond)
 
 
-def _topological(before: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Order with every a of `before[a, b]` ahead of b, the first free one first; cycles break."""
-    count = len(before)
-    waiting = before.sum(0).astype(np.int64)
-    followers = [np.flatnonzero(row) for row in before]
-    order = np.empty(count, np.int64)
-    for place in range(count):
-        nearest = int(waiting.argmin())
-        order[place] = nearest
-        waiting[followers[nearest]] -= 1
-        waiting[nearest] = 1 << 30
-    return order
+def _footprints(
+    who: NDArray[np.int64], bank: PrimitiveBank, poses: Poses
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """World x and y, (N, 4) each, of the corners of actors' boxes."""
+    low, high = bank.low[who], bank.high[who]
+    x = np.stack([low[:, 0], high[:, 0], high[:, 0], low[:, 0]], 1)
+    y = np.stack([low[:, 1], low[:, 1], high[:, 1], high[:, 1]], 1)
+    c, s = np.cos(poses.yaw[who])[:, None], np.sin(poses.yaw[who])[:, None]
+    at = poses.xyz[who]
+    return c * x - s * y + at[:, :1], s * x + c * y + at[:, 1:2]
+
+
+def _topological(
+    count: int, first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Order 0..count-1 with every `first` ahead of its `second`, low numbers first.
+
+    Where that is impossible, three things that hide each other in turn, the cycle is cut at
+    the thing that waits for fewest.
+    """
+    waiting = np.bincount(second, minlength=count).tolist()
+    followers: list[list[int]] = [[] for _ in range(count)]
+    for a, b in zip(first.tolist(), second.tolist()):
+        followers[a].append(b)
+    free = [i for i in range(count) if waiting[i] == 0]
+    heapq.heapify(free)
+    left, order = set(range(count)), []
+    while left:
+        place = heapq.heappop(free) if free else min(left, key=lambda i: (waiting[i], i))
+        if place not in left:
+            continue
+        left.remove(place)
+        order.append(place)
+        for follower in followers[place]:
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                heapq.heappush(free, follower)
+    return np.array(order, np.int64)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.errors import SimulationError
-from thermal_perception.simulation import backgrounds, raster, thermal, truth as truths
+from thermal_perception.geometry.transforms import compose, invert
+from thermal_perception.simulation import backgrounds, raster, rgb, thermal, truth as truths
 from thermal_perception.simulation.terrain import SEMANTIC_NAMES
 from thermal_perception.types import SegmentationMask
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.scene import Poses, Scene
     from thermal_perception.simulation.truth import Truth
 
-FINENESS = 2  # primitives are filled this many times as fine as the camera sees
+# Primitives are filled this many times as fine as the camera sees.
+FINENESS = {'thermal': 2, 'rgb': 1}
 BASE_FRAME = 'base_link'
 
 
@@ -49,7 +51,7 @@ def render(
     bits: int = 8,
     with_truth: bool = True,
     with_segmentation: bool = False,
-    fineness: int = FINENESS,
+    fineness: int | None = None,
 ) -> SimulatedFrame:
     """Take a picture; the same arguments always give the same bytes.
 
@@ -60,7 +62,8 @@ def render(
         bits: 8 or 16, of a thermal image.
         with_truth: also find boxes, visibility and tracks.
         with_segmentation: also label every pixel; implies `with_truth`.
-        fineness: 1 is fast and rough, 2 averages four samples per pixel.
+        fineness: 1 is fast, 2 averages four samples per pixel; None takes 2 for thermal and 1
+            for the usually finer colour cameras.
 
     Raises:
         SimulationError: if bits is neither 8 nor 16.
@@ -70,7 +73,7 @@ def render(
     taken_s = time_s
     if camera.modality == 'thermal':
         taken_s = camera.thermal.exposure_time_s(time_s)
-    shot = _Shot(scene, taken_s, camera, fineness)
+    shot = _Shot(scene, taken_s, camera, fineness or FINENESS[camera.modality])
     image = shot.thermal(bits) if camera.modality == 'thermal' else shot.rgb()
     wanted = with_truth or with_segmentation
     truth = shot.truth(segmentation=with_segmentation) if wanted else None
@@ -81,7 +84,7 @@ def ground_truth(
     scene: Scene, time_s: float, camera: CameraSpec, *, segmentation: bool = False
 ) -> Truth:
     """Find what a camera sees at a time without making the picture."""
-    return _Shot(scene, time_s, camera, FINENESS).truth(segmentation=segmentation)
+    return _Shot(scene, time_s, camera, FINENESS[camera.modality]).truth(segmentation=segmentation)
 
 
 class _Shot:
@@ -90,7 +93,7 @@ class _Shot:
     def __init__(self, scene: Scene, time_s: float, camera: CameraSpec, fineness: int) -> None:
         self.scene, self.time_s, self.camera, self.fineness = scene, time_s, camera, fineness
         self.T_world_base = scene.pose(time_s)
-        T_camera_world = np.linalg.inv(self.T_world_base @ camera.T_base_camera)
+        T_camera_world = invert(compose(self.T_world_base, camera.T_base_camera))
         self.view: View = raster.View(camera.size, camera.K, T_camera_world)
         self.poses: Poses = scene.poses(time_s)
         self.projected: Projected = raster.project(scene.bank, self.poses, self.view)
@@ -115,7 +118,16 @@ class _Shot:
         return thermal.expose(thermal.detect(kelvin, sensor, self.time_s), sensor, bits)
 
     def rgb(self) -> NDArray[np.uint8]:
-        raise SimulationError('rgb: not rendered yet')
+        light = rgb.scene_light(
+            self.projected,
+            self.numbers,
+            self.scene.world,
+            self.view,
+            self.horizon,
+            base_x=self.base_x,
+            scale=self.fineness,
+        )
+        return rgb.expose(light, self.camera.rgb, self.time_s)
 
     def truth(self, *, segmentation: bool) -> Truth:
         bank, stamp_ns = self.scene.bank, round(self.time_s * 1e9)

@@ -260,8 +260,8 @@ def _traffic(rng: Generator, climate: Climate, street: Street, base: Cruise) -> 
         x = rng.uniform(first, first + 25.0)
         y = street.lane_y(lane, oncoming=True)
         while x < PERIOD_M - 60.0:
-            motion = Straight(float(x), y, pace) if pace else Standing(float(x), y, np.pi)
-            built.append(_any_vehicle(rng, climate, motion, running=True, big=0.25))
+            oncoming = Straight(float(x), y, pace) if pace else Standing(float(x), y, np.pi)
+            built.append(_any_vehicle(rng, climate, oncoming, running=True, big=0.25))
             x += rng.uniform(9.0, 60.0) / street.bustle
     if street.lanes > 1:
         y = street.lane_y(0, oncoming=False)
@@ -385,7 +385,7 @@ def _paint_wear(rng: Generator, painter: GroundPainter, street: Street) -> None:
         painter.brighten(patch, float(rng.normal(0.0, 0.04)))
     for _ in range(int(rng.integers(20, 50))):
         x, y = rng.uniform(left, far), rng.uniform(-street.kerb_m, street.kerb_m)
-        line = np.cumsum(rng.normal(0, 1.0, (8, 2)), 0) + (x, y)
+        line = np.cumsum(rng.normal(0, 1.0, (8, 2)), 0) + np.array([x, y])
         painter.warm_stroke(line, 0.05, float(rng.uniform(-1.2, -0.2)), -0.08)
     for _ in range(int(rng.integers(4, 12))):
         x, y = rng.uniform(left, far), rng.uniform(-street.kerb_m + 1, street.kerb_m - 1)

@@ -8,6 +8,7 @@ from typing import NamedTuple, TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.errors import SimulationError
+from thermal_perception.geometry.transforms import from_xyz_rpy
 from thermal_perception.simulation.aerial import build_aerial
 from thermal_perception.simulation.bank import PrimitiveBank
 from thermal_perception.simulation.camera import PRESETS
@@ -95,10 +96,7 @@ class Scene:
     def pose(self, time_s: float) -> NDArray[np.float64]:
         """(4, 4) float64 T_world_base."""
         at = self.world.base.pose(time_s)
-        T = np.eye(4)
-        T[:2, :2] = [[np.cos(at.yaw), -np.sin(at.yaw)], [np.sin(at.yaw), np.cos(at.yaw)]]
-        T[:3, 3] = at.x, at.y, at.z
-        return T
+        return from_xyz_rpy((at.x, at.y, at.z), (0.0, 0.0, at.yaw))
 
     def odometry(self, time_s: float) -> Odometry:
         """Pose and twist of the base; the twist by central differences over 2 ms."""

@@ -10,6 +10,7 @@ from thermal_perception.simulation.shapes import ShapeBuilder, Surface
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+    from numpy.typing import NDArray
 
     from thermal_perception.simulation.climate import Climate
     from thermal_perception.simulation.shapes import Shape
@@ -72,7 +73,7 @@ class _Panes:
         kelvin = self.climate.window + self.rng.normal(0.0, 1.2)
         lit = self.rng.random() < self.share_lit
         glass = Surface(kelvin + (1.5 if lit else 0.0), 0.86, 0.2, 1.0, 0.16, 0.14, 0.12)
-        return glass._replace(glow=0.55 if lit else 0.0, red=0.2 if lit else 0.12)
+        return glass._replace(blue=0.2, green=0.4, red=0.5, glow=0.4) if lit else glass
 
 
 def _add_windows(
@@ -147,11 +148,11 @@ def _add_twigs(
     rng: Generator,
     bark: Surface,
     trunk_m: float,
-    crown: tuple[np.ndarray, float],
+    crown: tuple[NDArray[np.float64], float],
 ) -> None:
     for _ in range(16):
         at, _ = _in_crown(rng, *crown)
-        fork = 0.5 * (at + (0.0, 0.0, trunk_m)) + rng.normal(0.0, 0.15, 3)
+        fork = 0.5 * (at + np.array([0.0, 0.0, trunk_m])) + rng.normal(0.0, 0.15, 3)
         builder.capsule((0, 0, trunk_m), tuple(fork), 0.06, bark, end_radius=0.04)
         for _ in range(2):
             tip = at + rng.normal(0.0, 0.25 * crown[1], 3)
@@ -159,11 +160,11 @@ def _add_twigs(
 
 
 def _add_leaves(
-    builder: ShapeBuilder, rng: Generator, leaf: Surface, crown: tuple[np.ndarray, float]
+    builder: ShapeBuilder, rng: Generator, leaf: Surface, crown: tuple[NDArray[np.float64], float]
 ) -> None:
     """A few large clumps inside, many splinters outside; warmer inside, out of the cold sky."""
     centre, radius = crown
-    count, inner = 96, 16
+    count, inner = 80, 14
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     share = rng.random(count) ** 0.45 * np.where(np.arange(count) < inner, 0.72, 1.0)
@@ -184,7 +185,9 @@ def _add_leaves(
         builder.capsule(tuple(point), tuple(point), float(size[i]), clump)
 
 
-def _in_crown(rng: Generator, centre: np.ndarray, radius: float) -> tuple[np.ndarray, float]:
+def _in_crown(
+    rng: Generator, centre: NDArray[np.float64], radius: float
+) -> tuple[NDArray[np.float64], float]:
     """A point in the crown, and its distance from the middle as a share of the radius."""
     direction = rng.normal(size=3)
     direction /= np.linalg.norm(direction)

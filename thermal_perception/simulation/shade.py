@@ -22,6 +22,7 @@ def paint_shade(painter: GroundPainter, built: Sequence[Actor]) -> None:
     """Shade of trees and walls, turned away from the sun; at night trees keep the ground warm."""
     climate = painter.climate
     sun = climate.sun_direction
+    dark = -0.15 * climate.condition.sunlight
     shift = -sun[:2] / max(sun[2], 0.45) if sun[2] > 0 else np.zeros(2)
     for actor in built:
         if actor.semantic == VEGETATION and actor.size_m[2] > 3.0:
@@ -32,8 +33,10 @@ def paint_shade(painter: GroundPainter, built: Sequence[Actor]) -> None:
             wobble = radius * (1 + 0.2 * np.sin(3 * angles + pose.x))
             ring = np.stack([np.cos(angles), np.sin(angles)], 1) * wobble[:, None]
             painter.warm(centre + ring, 0.8 * climate.shadow_k, soft_m=0.5)
+            painter.brighten(centre + ring, dark)
         elif actor.semantic == BUILDING and sun[2] > 0:
             painter.warm(_cast(actor, shift), climate.shadow_k, soft_m=0.4)
+            painter.brighten(_cast(actor, shift), dark)
 
 
 def _cast(actor: Actor, shift: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -44,4 +47,4 @@ def _cast(actor: Actor, shift: NDArray[np.floating]) -> NDArray[np.floating]:
     corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
     corners = corners @ np.array([[c, s], [-s, c]]) + (pose.x, pose.y)
     both = np.concatenate([corners, corners + shift * top]).astype(np.float32)
-    return cv2.convexHull(both)[:, 0]
+    return np.asarray(cv2.convexHull(both)[:, 0], np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 Point = tuple[float, float, float]
 CORNERS = 8  # polygons with fewer corners repeat the last one
@@ -45,9 +45,9 @@ class Surface(NamedTuple):
     glow: float = 0.0
     ragged: float = 0.0
 
-    def coloured(self, bgr: Sequence[float]) -> Surface:
+    def coloured(self, bgr: Sequence[float] | NDArray[np.floating]) -> Surface:
         """The same surface in another colour."""
-        return self._replace(blue=bgr[0], green=bgr[1], red=bgr[2])
+        return self._replace(blue=float(bgr[0]), green=float(bgr[1]), red=float(bgr[2]))
 
     def warmer(self, kelvin: float) -> Surface:
         """The same surface, warmer by `kelvin`."""
@@ -102,15 +102,15 @@ class ShapeBuilder:
 
     def polygon(
         self,
-        corners: Sequence[Sequence[float]] | NDArray[np.floating],
+        corners: ArrayLike,
         surface: Surface,
         *,
         rank: int = 0,
-        outward: Sequence[float] | None = None,
+        outward: ArrayLike | None = None,
     ) -> None:
         """Add a flat convex polygon of 3..8 corners; without `outward` both sides show."""
         points = np.asarray(corners, np.float32)
-        if outward is not None and _turns_away(points.tolist(), outward):
+        if outward is not None and _turns_away(points.tolist(), np.asarray(outward).tolist()):
             points = points[::-1]
         padded = np.concatenate([points, np.repeat(points[-1:], CORNERS - len(points), 0)])
         self._polygons.append(padded)
@@ -180,7 +180,7 @@ class ShapeBuilder:
         )
 
 
-def inset(corners: Sequence[Sequence[float]], keep: float) -> NDArray[np.float64]:
+def inset(corners: ArrayLike, keep: float) -> NDArray[np.float64]:
     """Shrink a polygon towards its middle, `keep` = 1 leaves it as it is."""
     points = np.asarray(corners, np.float64)
     middle = points.mean(0)

@@ -13,10 +13,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.random import Generator
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from thermal_perception.simulation.climate import Climate
 
@@ -43,6 +41,7 @@ GROUND_BGR = {
 }
 MIP_STEP = 2
 MIP_LEVELS = 5
+GRAIN = 0.35  # share of a label's roughness that is as fine as the map
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ class Ground:
                 table[label] = bgr[channel]
             albedo = cv2.LUT(self.labels, table) * patchy + self.light
             channels.append(cv2.convertScaleAbs(np.maximum(albedo, 0.0), alpha=255.0))
-        return cv2.merge(channels)
+        return np.asarray(cv2.merge(channels), np.uint8)
 
     @cached_property
     def bgr_levels(self) -> list[NDArray[np.uint8]]:
@@ -131,27 +130,25 @@ class GroundPainter:
         self.lines = np.zeros(shape, np.float32)
         self.light = np.zeros(shape, np.float32)
 
-    def fill(self, corners_m: Sequence[Sequence[float]], label: int) -> None:
+    def fill(self, corners_m: ArrayLike, label: int) -> None:
         """Give a polygon's inside a label."""
         cv2.fillPoly(self.labels, [self._pixels(corners_m)], label)
 
-    def stroke(self, points_m: Sequence[Sequence[float]], width_m: float, label: int) -> None:
+    def stroke(self, points_m: ArrayLike, width_m: float, label: int) -> None:
         """Give a band along a line a label."""
         width = max(1, round(width_m / self.resolution_m))
         cv2.polylines(self.labels, [self._pixels(points_m)], False, label, width)
 
-    def warm(
-        self, corners_m: Sequence[Sequence[float]], kelvin: float, *, soft_m: float = 0.0
-    ) -> None:
+    def warm(self, corners_m: ArrayLike, kelvin: float, *, soft_m: float = 0.0) -> None:
         """Add temperature inside a polygon, with a soft edge."""
         self._add(self.extra, corners_m, kelvin, soft_m)
 
-    def brighten(self, corners_m: Sequence[Sequence[float]], albedo: float) -> None:
+    def brighten(self, corners_m: ArrayLike, albedo: float) -> None:
         """Add albedo inside a polygon."""
         self._add(self.light, corners_m, albedo, 0.0)
 
     def warm_stroke(
-        self, points_m: Sequence[Sequence[float]], width_m: float, kelvin: float, albedo: float = 0
+        self, points_m: ArrayLike, width_m: float, kelvin: float, albedo: float = 0
     ) -> None:
         """Give a thin line its own temperature difference and albedo; later lines replace."""
         pixels, width = [self._pixels(points_m)], max(1, round(width_m / self.resolution_m))
@@ -162,7 +159,8 @@ class GroundPainter:
     def finish(self) -> Ground:
         """Give every label its temperature and colour, add the patchiness of real ground."""
         # Heat creeps sideways: no edge in the ground is sharper than a decimetre.
-        kelvin = cv2.GaussianBlur(self._levels() + self.lines, (0, 0), 0.9)
+        soft = cv2.GaussianBlur(self._levels() + self.lines, (0, 0), 0.9)
+        kelvin = np.asarray(soft, np.float32)
         kelvin += self.extra
         kelvin += self._patchiness()
         noise_seed = int(self.rng.integers(2**31))
@@ -181,20 +179,18 @@ class GroundPainter:
         rough, clumpy = np.zeros(256, np.float32), np.zeros(256, np.float32)
         rough[ROAD], rough[PAVEMENT], rough[VEGETATION] = 0.38, 0.4, 1.0
         clumpy[VEGETATION] = 0.8
-        wide = smooth_noise(self.rng, shape, round(12.0 / self.resolution_m))
+        wide = smooth_noise(self.rng, shape, round(16.0 / self.resolution_m))
         fine = smooth_noise(self.rng, shape, max(2, round(1.3 / self.resolution_m)))
-        noise = cv2.addWeighted(wide, 0.55, fine, 0.25, 0.0)
-        noise += 0.55 * tiled_grain(self.rng, shape)
-        noise *= cv2.LUT(self.labels, rough)
-        return noise + cv2.LUT(self.labels, clumpy) * np.maximum(fine, 0.0)
+        noise = 0.45 * wide + 0.14 * fine + GRAIN * tiled_grain(self.rng, shape)
+        noise *= np.asarray(cv2.LUT(self.labels, rough), np.float32)
+        clumps = np.asarray(cv2.LUT(self.labels, clumpy), np.float32) * np.maximum(fine, 0.0)
+        return np.asarray(noise + clumps, np.float32)
 
-    def _pixels(self, corners_m: Sequence[Sequence[float]]) -> NDArray[np.int32]:
+    def _pixels(self, corners_m: ArrayLike) -> NDArray[np.int32]:
         points = (np.asarray(corners_m, np.float64) - self.origin_m) / self.resolution_m
         return np.rint(points).astype(np.int32)
 
-    def _add(
-        self, image: NDArray, corners_m: Sequence[Sequence[float]], value: float, soft_m: float
-    ) -> None:
+    def _add(self, image: NDArray, corners_m: ArrayLike, value: float, soft_m: float) -> None:
         pixels = self._pixels(corners_m)
         margin = round(3 * soft_m / self.resolution_m) + 1
         rows, columns = image.shape

@@ -10,7 +10,8 @@ import numpy as np
 
 from thermal_perception.simulation import backgrounds
 from thermal_perception.simulation.radiometry import seen_kelvin, to_counts
-from thermal_perception.simulation.shapes import EMISSIVITY, KELVIN, OPACITY, TEXTURE
+from thermal_perception.simulation.sampling import look_up, surface_texture
+from thermal_perception.simulation.shapes import EMISSIVITY, KELVIN, OPACITY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.climate import Climate
     from thermal_perception.simulation.raster import Projected, View
 
-TILE = 256
 NOISE_TILE = 1024
 ROUND_SUNLIT = 0.4  # round things have a sunny and a shady side
 BINS = 2048
@@ -40,25 +40,25 @@ def scene_kelvin(
     """Apparent temperatures before the lens, (H, W) float32 kelvin."""
     background = _background(world, view, ground_is, base_x)
     surfaces = _surface_values(projected, world.climate)
-    painted = _gather(surfaces, numbers, view.size, scale)  # H, W, (kelvin, opacity)
+    painted = look_up(surfaces, numbers, view.size, scale)  # H, W, (kelvin, opacity)
     kelvin, opacity = cv2.split(painted)
-    image = cv2.multiply(background, 1.0 - opacity)
+    image = np.asarray(cv2.multiply(background, 1.0 - opacity), np.float32)
     image += kelvin
-    return image + _texture(projected, numbers, scale)
+    haze = world.climate.thermal_extinction_per_m
+    image += surface_texture(projected, numbers, scale, extinction_per_m=haze)
+    return image
 
 
 def _background(
     world: World, view: View, ground_is: Horizon, base_x: float
 ) -> NDArray[np.float32]:
-    ground, backdrop, climate = world.ground, world.backdrop, world.climate
-    image = backgrounds.warp_ground(ground.kelvin_levels, ground, view)
-    if not ground_is.is_ground.all():
-        beyond = backgrounds.warp_backdrop(backdrop.kelvin, backdrop, view, base_x)
-        np.copyto(image, beyond, where=ground_is.is_ground == 0)
+    levels, beyond = world.ground.kelvin_levels, world.backdrop.kelvin
+    climate = world.climate
+    image = backgrounds.over_ground(levels, beyond, world, view, ground_is, base_x=base_x)
     # The air is linear in temperature here; over a street's range the error is below 0.1 K.
     clear = cv2.exp(ground_is.distance_m * np.float32(-climate.thermal_extinction_per_m))
     image -= np.float32(climate.air)
-    return cv2.multiply(image, clear) + np.float32(climate.air)
+    return np.asarray(cv2.multiply(image, clear), np.float32) + np.float32(climate.air)
 
 
 def _surface_values(projected: Projected, climate: Climate) -> NDArray[np.float32]:
@@ -88,49 +88,13 @@ def _surface_values(projected: Projected, climate: Climate) -> NDArray[np.float3
     return values
 
 
-def _gather(
-    table: NDArray[np.float32], numbers: NDArray[np.int32], size: tuple[int, int], scale: int
-) -> NDArray[np.float32]:
-    """Look up pairs of values per fine pixel and average them over each camera pixel."""
-    pairs = table.view(np.complex64)[:, 0]  # one 8-byte gather instead of two of 4 bytes
-    fine = pairs.take(numbers).view(np.float32).reshape(*numbers.shape, 2)
-    if scale == 1:
-        return fine
-    return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA)
-
-
-@lru_cache(maxsize=1)
-def _texture_tile() -> NDArray[np.float32]:
-    """Small-scale temperature differences of surfaces, repeating every 256 pixels."""
-    rng = np.random.default_rng(20)
-    big = rng.standard_normal((3 * TILE // 3, TILE), np.float32)
-    wide = cv2.GaussianBlur(np.tile(big, (3, 3)), (0, 0), 2.5)[TILE:-TILE, TILE:-TILE]
-    fine = cv2.GaussianBlur(np.tile(big[::-1], (3, 3)), (0, 0), 0.8)[TILE:-TILE, TILE:-TILE]
-    return np.asarray(wide / wide.std() * 0.75 + fine / fine.std() * 0.5, np.float32)
-
-
-def _texture(projected: Projected, numbers: NDArray[np.int32], scale: int) -> NDArray[np.float32]:
-    """(H, W) kelvin: a pattern that hangs on each surface and moves with it."""
-    centre = numbers[scale // 2 :: scale, scale // 2 :: scale]
-    height, width = centre.shape
-    count = len(projected.surfaces) + 1
-    amplitude = np.zeros(count, np.float32)
-    amplitude[1:] = projected.surfaces[:, TEXTURE] * (projected.surfaces[:, OPACITY] > 0)
-    anchor = np.zeros(count, np.int32)
-    at = np.mod(projected.anchors, TILE).astype(np.int32)
-    anchor[1:] = (at[:, 1] * TILE + at[:, 0]) + 7919 * projected.owners
-    rows = np.arange(height, dtype=np.int32)[:, None] * TILE
-    where = (rows + np.arange(width, dtype=np.int32)) - anchor.take(centre)
-    tile = _texture_tile().ravel()
-    return amplitude.take(centre) * tile.take(np.bitwise_and(where, TILE * TILE - 1))
-
-
 def detect(
     kelvin: NDArray[np.float32], sensor: ThermalSensor, time_s: float
 ) -> NDArray[np.float32]:
     """Blur by the lens, then add fixed pattern and noise; the same time gives the same noise."""
     if sensor.blur_px > 0:
-        kelvin = cv2.GaussianBlur(kelvin, (0, 0), sensor.blur_px, borderType=cv2.BORDER_REPLICATE)
+        soft = cv2.GaussianBlur(kelvin, (0, 0), sensor.blur_px, borderType=cv2.BORDER_REPLICATE)
+        kelvin = np.asarray(soft, np.float32)
     last = sensor.last_ffc_s(time_s)
     age = time_s - (last if last is not None else 0.0)
     growth = sensor.pattern_k + sensor.drift_k_per_s * max(age, 0.0)
@@ -161,7 +125,7 @@ def _noise_tile(seed: int) -> NDArray[np.float32]:
 
 def _noise(shape: tuple[int, int], seed: int, time_s: float) -> NDArray[np.float32]:
     """White noise cut from one big tile at a place that depends on the time."""
-    rng = np.random.default_rng([seed, 3, abs(int(round(time_s * 1e6)))])
+    rng = np.random.default_rng([seed, 3, abs(round(time_s * 1e6))])
     if shape[0] > NOISE_TILE or shape[1] > NOISE_TILE:
         return rng.standard_normal(shape, np.float32)
     y, x = rng.integers(NOISE_TILE, size=2)
@@ -188,9 +152,9 @@ def apply_agc(kelvin: NDArray[np.float32], agc: Agc) -> NDArray[np.uint8]:
     curve = _tone_curve(histogram, (high - low) / BINS, agc)
     image = curve.astype(np.float32).take(codes)
     if agc.sharpen > 0:
-        soft = cv2.GaussianBlur(image, (0, 0), 1.6)
-        image = cv2.addWeighted(image, 1 + agc.sharpen, soft, -agc.sharpen, 0)
-    return cv2.convertScaleAbs(cv2.max(image, 0.0))
+        soft = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.6), np.float32)
+        image += np.float32(agc.sharpen) * (image - soft)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def _tone_curve(histogram: NDArray[np.float64], bin_k: float, agc: Agc) -> NDArray[np.float64]:

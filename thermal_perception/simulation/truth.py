@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple, TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from thermal_perception.simulation.actors import CLASS_NAMES
-from thermal_perception.simulation.raster import SHIFT
+from thermal_perception.simulation.raster import fixed_point, middles, SHIFT
 from thermal_perception.types import Boxes3D, Detections, SegmentationMask
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.raster import Projected, View
     from thermal_perception.simulation.scene import Poses
 
-SILHOUETTE_PX = 160  # longer side of the picture in which a hidden outline is measured
+SILHOUETTE_PX = 96  # longer side of the picture in which a hidden outline is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,82 +65,100 @@ def find_visible(
     scale: int,
 ) -> Visible:
     """Measure every object of a class in the image of numbers."""
-    actors, boxes, shares = [], [], []
-    for actor, first, last in _runs(projected, bank):
-        low, high = _outline_box(projected, first, last)
-        window = _window(low, high, numbers.shape, scale)
-        if window is None:
-            continue
-        x0, y0, x1, y1 = window
+    found = []
+    for run in _runs(projected, bank, numbers.shape, scale):
+        x0, y0, x1, y1 = run.window
         part = numbers[y0:y1, x0:x1]
-        own = ((part > first) & (part <= last)).view(np.uint8)
-        seen = int(cv2.countNonZero(own))
-        if not seen:
+        own = ((part > run.first) & (part <= run.last)).view(np.uint8)
+        seen_px = cv2.countNonZero(own)
+        if seen_px < scale * scale:
             continue
         x, y, w, h = cv2.boundingRect(own)
-        actors.append(actor)
-        boxes.append((x0 + x, y0 + y, x0 + x + w, y0 + y + h))
-        inside = x0 > 0 and y0 > 0 and x1 < numbers.shape[1] and y1 < numbers.shape[0]
-        alone = inside and not (part > last).any()
-        whole = seen if alone else _silhouette_px(projected, first, last, low, high, scale)
-        shares.append(min(1.0, seen / max(whole, 1)))
+        box = (x0 + x, y0 + y, x0 + x + w, y0 + y + h)
+        whole = run.inside and not (part > run.last).any()
+        found.append((run, box, seen_px, whole))
+    hidden = [run for run, _, _, whole in found if not whole]
+    areas = dict(zip((run.actor for run in hidden), _silhouettes_px(projected, hidden, scale)))
+    shares = [min(1.0, px / max(areas.get(run.actor, px), 1.0)) for run, _, px, _ in found]
     return Visible(
-        np.array(actors, np.int64),
-        np.array(boxes, np.float32).reshape(-1, 4) / scale,
+        np.array([run.actor for run, *_ in found], np.int64),
+        np.array([box for _, box, *_ in found], np.float32).reshape(-1, 4) / np.float32(scale),
         np.array(shares, np.float32),
     )
 
 
-def _runs(projected: Projected, bank: PrimitiveBank) -> list[tuple[int, int, int]]:
-    """(actor, first, last) of each classed object; its numbers are first + 1 .. last."""
-    owners = projected.owners[projected.on_ground :]
+class _Run(NamedTuple):
+    """The primitives of one object, `first + 1 .. last` in the image of numbers.
+
+    Attributes:
+        low: (2,) least pixel coordinates.
+        high: (2,) greatest.
+        window: x0, y0, x1, y1 of the fine pixels the object may touch.
+        inside: whether that window keeps off the edges of the image.
+    """
+
+    actor: int
+    first: int
+    last: int
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    window: tuple[int, int, int, int]
+    inside: bool
+
+
+def _runs(
+    projected: Projected, bank: PrimitiveBank, shape: tuple[int, ...], scale: int
+) -> list[_Run]:
+    """Classed objects that reach into the image; primitives of one object are neighbours."""
+    start = projected.on_ground
+    owners = projected.owners[start:]
     if not len(owners):
         return []
-    starts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
-    ends = np.r_[starts[1:], len(owners)]
+    firsts = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
+    lows = np.minimum.reduceat(projected.low[start:], firsts)
+    highs = np.maximum.reduceat(projected.high[start:], firsts)
+    least = np.floor((lows + 0.5) * scale - 1.5).astype(int)
+    most = np.ceil((highs + 0.5) * scale + 1.5).astype(int)
+    limits = np.array(shape[1::-1])
+    inside = np.asarray(((least > 0) & (most < limits)).all(1))
+    windows = np.c_[np.maximum(least, 0), np.minimum(most, limits)].tolist()
+    lasts = [*firsts[1:].tolist(), len(owners)]
+    actors = owners[firsts]
     return [
-        (int(owners[a]), int(a) + projected.on_ground, int(b) + projected.on_ground)
-        for a, b in zip(starts, ends)
-        if bank.labels[owners[a]] >= 0
+        _Run(
+            int(actors[i]),
+            int(firsts[i]) + start,
+            lasts[i] + start,
+            lows[i],
+            highs[i],
+            tuple(windows[i]),
+            bool(inside[i]),
+        )
+        for i in np.flatnonzero(bank.labels[actors] >= 0)
+        if windows[i][0] < windows[i][2] and windows[i][1] < windows[i][3]
     ]
 
 
-def _outline_box(
-    projected: Projected, first: int, last: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    points = np.concatenate(projected.corners[first:last])
-    return points.min(0), points.max(0)
-
-
-def _window(
-    low: NDArray[np.float32], high: NDArray[np.float32], shape: tuple[int, int], scale: int
-) -> tuple[int, int, int, int] | None:
-    """Pixels of the fine image that the outline may touch, or None."""
-    x0, y0 = np.floor((low + 0.5) * scale - 1.5).astype(int)
-    x1, y1 = np.ceil((high + 0.5) * scale + 1.5).astype(int)
-    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, shape[1]), min(y1, shape[0])
-    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
-
-
-def _silhouette_px(
-    projected: Projected,
-    first: int,
-    last: int,
-    low: NDArray[np.float32],
-    high: NDArray[np.float32],
-    scale: int,
-) -> float:
-    """Fine pixels the whole object would cover, alone in an endless picture."""
-    extent = float((high - low).max()) * scale
-    shrink = min(1.0, SILHOUETTE_PX / max(extent, 1.0))
-    factor = scale * shrink
-    size = np.ceil((high - low) * factor).astype(int) + 4
-    canvas = np.zeros((size[1], size[0]), np.uint8)
-    for corners in projected.corners[first:last]:
-        at = (corners - low + 0.5) * factor + 1.0
-        fixed = np.rint(at * (1 << SHIFT)).astype(np.int32)
-        cv2.fillConvexPoly(canvas, fixed, 1, cv2.LINE_8, SHIFT)
-    return cv2.countNonZero(canvas) / shrink**2
+def _silhouettes_px(projected: Projected, runs: list[_Run], scale: int) -> list[float]:
+    """Fine pixels each whole object would cover, alone in an endless picture."""
+    if not runs:
+        return []
+    counts = [run.last - run.first for run in runs]
+    low, high = np.array([r.low for r in runs]), np.array([r.high for r in runs])
+    extent = (high - low).max(1, keepdims=True) * scale
+    zoom = np.minimum(1.0, SILHOUETTE_PX / np.maximum(extent, 1.0)) * scale
+    sizes = np.ceil((high - low) * zoom).astype(int) + 4
+    corners = [c for run in runs for c in projected.corners[run.first : run.last]]
+    each = np.repeat(np.arange(len(runs)), counts)
+    origins = (low - 1.5 / zoom).astype(np.float32)
+    outlines = iter(fixed_point(corners, zoom.astype(np.float32)[each], origins[each]))
+    areas = []
+    for count, (width, height), factor in zip(counts, sizes.tolist(), zoom[:, 0].tolist()):
+        canvas = np.zeros((height, width), np.uint8)
+        for _ in range(count):
+            cv2.fillConvexPoly(canvas, next(outlines), 1, cv2.LINE_8, SHIFT)
+        areas.append(cv2.countNonZero(canvas) * (scale / factor) ** 2)
+    return areas
 
 
 def boxes_3d(
@@ -154,12 +172,7 @@ def boxes_3d(
 ) -> Boxes3D:
     """Upright boxes of the visible objects in the base frame."""
     who = visible.actors
-    middle = 0.5 * (bank.low + bank.high)[who]
-    c, s = np.cos(poses.yaw[who]), np.sin(poses.yaw[who])
-    turned = np.stack(
-        [c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1], middle[:, 2]], 1
-    )
-    world = poses.xyz[who] + turned
+    world = middles(bank, poses)[who]
     R, t = T_world_base[:3, :3], T_world_base[:3, 3]
     yaw = poses.yaw[who] - np.arctan2(R[1, 0], R[0, 0])
     return Boxes3D(

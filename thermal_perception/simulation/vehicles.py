@@ -345,7 +345,7 @@ def _add_wheels(builder: ShapeBuilder, profile: Profile, look: _Look) -> None:
 
 def _add_lights(builder: ShapeBuilder, profile: Profile, look: _Look) -> None:
     y = profile.width / 2
-    (_, z_low), (front, z_bumper), (hood_x, z_hood) = profile.body[:3]
+    (_, z_low), (front, z_bumper), (hood_x, _) = profile.body[:3]
     x = max(front, hood_x) + 0.01
     rear = min(x for x, _ in profile.body) - 0.01
     z_tail = profile.body[-2][1] if len(profile.body) > 6 else 0.9
