@@ -266,7 +266,7 @@ def test_limit_of_pixels_is_checked_before_unpacking():
     assert decode_compressed(bomb, modality='thermal').size == (4000, 4000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     data=st.data(),
     file=st.sampled_from([JPEG, PNG, PNG16, packed('jpg', smooth(3)), packed('png', smooth(3))]),
@@ -289,7 +289,7 @@ def test_damaged_file_gives_a_frame_of_its_size_or_a_decode_error(data, file, so
     assert frame.image.dtype in ((np.uint8, np.uint16) if modality == 'thermal' else (np.uint8,))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from([b'', b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n']), st.binary(max_size=200))
 def test_any_bytes_give_a_decode_error(start, rest):
     with pytest.raises(DecodeError):

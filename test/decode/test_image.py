@@ -305,7 +305,7 @@ def test_limit_of_pixels_is_a_parameter():
 SIZES = st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     modality=st.sampled_from(['thermal', 'rgb']),
     encoding=st.one_of(st.sampled_from(sorted(ENCODINGS)), st.text(max_size=12)),

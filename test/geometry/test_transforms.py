@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 import hypothesis.strategies as st
 import numpy as np
 from numpy.testing import assert_allclose
@@ -64,12 +64,14 @@ def test_yaw_turns_left_and_pitch_turns_down():
     assert_allclose(transform_points(down, [[1, 0, 0]]), [[0, 0, -1]], atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-7.0, 7.0), min_size=3, max_size=3))
 def test_roll_pitch_yaw_agree_with_scipy(rpy):
     expected = Rotation.from_euler('xyz', rpy).as_matrix()
     assert_allclose(from_xyz_rpy([0, 0, 0], rpy)[:3, :3], expected, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(POSES)
 def test_quaternions_agree_with_scipy_both_ways(pose):
     T = from_xyz_quat(pose)
@@ -81,6 +83,7 @@ def test_quaternions_agree_with_scipy_both_ways(pose):
     assert_allclose(back[3:] * sign, pose[3:], atol=1e-7)
 
 
+@settings(deadline=None)
 @given(POSES)
 def test_inverse_of_a_transform_undoes_it(pose):
     T = from_xyz_quat(pose)

@@ -146,6 +146,7 @@ def test_percentile_of_faint_frame_keeps_its_steps_apart():
     assert_allclose(np.unique(result), np.arange(100) / 99.0, atol=1e-5)
 
 
+@settings(deadline=None)
 @given(
     image=hnp.arrays(
         st.sampled_from([np.uint8, np.uint16]),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from hypothesis import given
+from hypothesis import given, settings
 import hypothesis.strategies as st
 import pytest
 
@@ -101,6 +101,7 @@ def test_every_item_of_a_fast_producer_is_taken_or_counted():
     assert counts.taken + counts.replaced + counts.discarded == counts.put == 5000
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(['newest', 'all']),
     st.integers(1, 4),

@@ -399,7 +399,7 @@ def from_ns(config: dict[str, int]) -> PairingConfig:
     return PairingConfig(capacity=config['capacity'], **values)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(config=CONFIGS, events=st.one_of(EVENTS, RISING_EVENTS))
 def test_pairing_of_any_stamps_equals_the_brute_force_reference(config, events):
     p: Pairing[str] = Pairing(from_ns(config))
