@@ -34,9 +34,13 @@ class SetUp:
 
     def run(self) -> None:
         """Do every step that is due."""
+        if self.distribution:
+            machine.check_distribution(self.distribution, ROOT / 'package.xml')
+        else:
+            machine.check_wheels_fit()
         python = self.create()
         self.step('torch', self.torch, f'installing {self.torch}',
-                  lambda: self.environment.install_torch(self.torch))
+                  lambda: self.environment.install_torch(self.torch, pinned=not self.distribution))
         if self.distribution:
             self.join_distribution(self.distribution)
         else:
@@ -61,8 +65,6 @@ class SetUp:
         """Make the virtual environment; it sees a sourced distribution's packages."""
         ros = self.distribution
         python = machine.find_python(self.wanted_python, bound_to_ros=ros is not None)
-        if not ros:
-            machine.check_wheels_fit()
         kind = f'ROS {ros.name}' if ros else 'ROS from wheels'
         minor = python.version[1]
         self.step('venv', f'{kind}, Python 3.{minor}, {self.environment.venv}',
@@ -72,16 +74,15 @@ class SetUp:
 
     def install_wheels(self) -> None:
         """Install the pinned packages, ROS among them."""
-        key = digest(self.torch, files=[self.environment.constraints, ROOT / 'requirements'])
+        names = ('runtime', 'development', 'ros', 'overlay')
+        key = digest(self.torch, *self.environment.requirements(*names), *self.environment.pins())
         self.step('wheels', key, 'installing ROS 2 Kilted and the other pinned packages',
-                  lambda: self.environment.install_requirements('runtime', 'development', 'ros',
-                                                                'overlay'))
+                  lambda: self.environment.install_requirements(*names))
 
     def install_overlay(self, python: Python) -> None:
         """Build vision_msgs and install message_filters, which PyPI lacks."""
         messages, filters = (ROOT / 'ros_overlay' / name for name in MISSING_ON_PYPI)
-        pins = self.environment.constraints.read_text(encoding='utf-8').splitlines()
-        used = [pin.split('#')[0] for pin in pins if pin.startswith(('ros-', 'numpy='))]
+        used = [pin for pin in self.environment.pins() if pin.startswith(('ros-', 'numpy='))]
         key = digest(*used, files=[messages])
         if self.stamps.get('vision_msgs') != key:
             machine.check_build_tools()
@@ -92,10 +93,10 @@ class SetUp:
 
     def join_distribution(self, distribution: machine.Distribution) -> None:
         """Add what a sourced distribution lacks; the distribution itself is not touched."""
-        machine.check_distribution(distribution, ROOT / 'package.xml')
-        key = digest(self.torch, files=[ROOT / 'requirements'])
+        names = ('runtime', 'development')
+        key = digest(self.torch, *self.environment.requirements(*names))
         self.step('wheels', key, f'adding what ROS {distribution.name} lacks',
-                  lambda: self.environment.add_to_distribution('runtime', 'development'))
+                  lambda: self.environment.add_to_distribution(*names))
 
 
 MISSING_ON_PYPI = ('vision_msgs', 'message_filters')

@@ -64,9 +64,13 @@ class Environment:
         self.run(self.python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',
                  *arguments)
 
-    def install_torch(self, requirement: str) -> None:
-        """Install the torch the user chose; the text may hold pip options, such as an index."""
-        pins = ['-c', self.constraints] if requirement == DEFAULT_TORCH else []
+    def install_torch(self, requirement: str, *, pinned: bool) -> None:
+        """Install the torch the user chose; the text may hold pip options, such as an index.
+
+        `pinned` holds what the default torch needs at our versions; another one may need others,
+        and in a distribution what is there already will do.
+        """
+        pins = ['-c', self.constraints] if pinned and requirement == DEFAULT_TORCH else []
         self.pip_install(*shlex.split(requirement), *pins)
 
     def install_requirements(self, *names: str) -> None:
@@ -76,14 +80,19 @@ class Environment:
 
     def add_to_distribution(self, *names: str) -> None:
         """Install what a ROS distribution lacks; what it has, above all its numpy, stays."""
-        lines = [line for name in names for line in self._requirements(name)]
+        lines = self.requirements(*names)
         if self.python_run(_PRINT_CV2).strip() != 'None':
             lines.remove('opencv-python-headless')  # Debian's cv2 has another name for pip
         self.pip_install(*lines, '-c', self._hold('torch', 'numpy'))
 
-    def _requirements(self, name: str) -> list[str]:
-        text = (self.root / 'requirements' / f'{name}.txt').read_text(encoding='utf-8')
-        return [line for line in text.splitlines() if line and not line.startswith('#')]
+    def requirements(self, *names: str) -> list[str]:
+        """Return what requirements/NAME.txt of every name ask for."""
+        return [line for name in names
+                for line in _read_lines(self.root / 'requirements' / f'{name}.txt')]
+
+    def pins(self) -> list[str]:
+        """Return the versions of constraints.txt."""
+        return _read_lines(self.constraints)
 
     def _hold(self, *packages: str) -> Path:
         """Write a constraints file that holds `packages` at their installed versions.
@@ -115,6 +124,11 @@ class Environment:
         link(share / marker, self.root / 'resource' / PACKAGE)
         for name in COMMANDS:  # where `ros2 run` and launch files look
             link(self.venv / 'lib' / PACKAGE / name, self.venv / 'bin' / name)
+
+
+def _read_lines(file: Path) -> list[str]:
+    lines = (line.split('#')[0].strip() for line in file.read_text(encoding='utf-8').splitlines())
+    return [line for line in lines if line]
 
 
 def link(place: Path, target: Path) -> None:
