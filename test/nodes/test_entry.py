@@ -1,0 +1,153 @@
+"""The node as a process of its own: started, repaired, steered and ended from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from numpy.testing import assert_allclose
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
+
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from vision_msgs.msg import Detection2DArray
+
+from thermal_perception.decode import decode_image
+from thermal_perception.types import FrameSet
+
+CLASS_NAMES = ('person', 'car')
+TINY = {
+    'class_names': list(CLASS_NAMES),
+    'backbone': 'efficientnet_lite0',
+    'grid_stride': 16,
+    'd_model': 32,
+    'ffn_dim': 32,
+    'encoder_layers': 1,
+    'decoder_layers': 1,
+    'num_queries': 12,
+}
+MAIN = 'import sys; from thermal_perception.nodes.{0} import main; sys.exit(main())'
+# Importing torch takes long on a busy machine.
+START_S = 120.0
+END_S = 60.0
+
+
+@pytest.fixture
+def processes():
+    started = []
+    yield started
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def run(processes, ros_domain, tmp_path):
+    """Start a node; its output goes to a file."""
+
+    def start(node, *arguments):
+        log = tmp_path / f'{node}.log'
+        with log.open('w') as file:
+            process = subprocess.Popen(
+                [sys.executable, '-c', MAIN.format(node), '--ros-args', *arguments],
+                stdout=file, stderr=subprocess.STDOUT, env=dict(os.environ),
+            )
+        processes.append(process)
+        process.log = log
+        return process
+
+    return start
+
+
+def until_logged(process, text):
+    end = time.monotonic() + START_S
+    while text not in (log := process.log.read_text()):
+        assert process.poll() is None, f'ended with {process.poll()}:\n{log}'
+        assert time.monotonic() < end, f'deadline passed, log:\n{log}'
+        time.sleep(0.02)
+
+
+def ends_well(process, number):
+    process.send_signal(number)
+    code = process.wait(END_S)
+    log = process.log.read_text()
+    assert code == 0, log
+    assert 'Traceback' not in log, log
+
+
+def change_state(graph, label):
+    request = ChangeState.Request()
+    request.transition.label = label
+    return graph.call(ChangeState, '/fusion_detr/change_state', request).success
+
+
+def boxes_of(message):
+    return np.array(
+        [
+            (
+                d.bbox.center.position.x - d.bbox.size_x / 2,
+                d.bbox.center.position.y - d.bbox.size_y / 2,
+                d.bbox.center.position.x + d.bbox.size_x / 2,
+                d.bbox.center.position.y + d.bbox.size_y / 2,
+            )
+            for d in message.detections
+        ]
+    )
+
+
+def test_process_without_weights_waits_for_them_then_answers_as_the_model_does_offline(
+    run, graph, tmp_path
+):
+    checkpointing = pytest.importorskip('thermal_perception.models.checkpoint')
+    from thermal_perception.perceive import Perceiver
+
+    gone, good = tmp_path / 'gone.safetensors', tmp_path / 'tiny.safetensors'
+    checkpointing.save_random(
+        good, checkpointing.CheckpointInfo('tiny', 'fusion_detr', TINY, {}, CLASS_NAMES)
+    )
+    process = run(
+        'fusion_detr', '-p', f'checkpoint:={gone}', '-p', 'device:=cpu',
+        '-p', 'score_threshold:=0.0', '-p', 'diagnostics_period_s:=0.2',
+        '-p', 'num_threads:=1', '-p', 'warm_up_size:=[64, 96]',
+    )
+    until_logged(process, str(gone))
+    graph.watch_diagnostics()
+    graph.until_status('perception', 'ERROR', str(gone))
+
+    request = SetParameters.Request(
+        parameters=[Parameter('checkpoint', value=str(good)).to_parameter_msg()]
+    )
+    assert graph.call(SetParameters, '/fusion_detr/set_parameters', request).results[0].successful
+    assert change_state(graph, 'configure')
+    assert change_state(graph, 'activate')
+    answers = graph.listen(Detection2DArray, '/fusion_detr/detections')
+    message = graph.image(size=(64, 96))
+    graph.publisher().publish(message)
+    (answer,) = graph.until(lambda: answers, deadline_s=60)
+
+    frame = decode_image(message, modality='thermal')
+    expected = Perceiver.load(good, device='cpu')(FrameSet(thermal=frame)).detections
+    assert answer.header == message.header
+    assert_allclose(boxes_of(answer), expected.boxes_xyxy_px, atol=1e-2)
+    assert [d.results[0].hypothesis.class_id for d in answer.detections] == [
+        CLASS_NAMES[label] for label in expected.labels
+    ]
+    assert len(answer.detections) == 12
+    ends_well(process, signal.SIGTERM)
+
+
+def test_parameter_that_is_not_allowed_ends_the_start_with_the_reason(run):
+    process = run('fusion_detr', '-p', 'queue:=oldest')
+    assert process.wait(START_S) == 1
+    log = process.log.read_text()
+    assert "found 'oldest', expected one of newest, all" in log
+    assert 'Traceback' not in log

@@ -1,0 +1,135 @@
+"""How a detector is: its input, its model and what becomes of its images."""
+
+from __future__ import annotations
+
+from typing import Any, TYPE_CHECKING
+
+from thermal_perception.nodes.diagnostics import (
+    counts_text,
+    Finding,
+    Health,
+    latency_values,
+    Level,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermal_perception.nodes.camera_input import CameraInput
+    from thermal_perception.nodes.pipeline import DetectionPipeline
+
+_STAMP_CAUSES = frozenset({'zero_stamp', 'future', 'duplicate', 'out_of_order'})
+DISABLED = 'disabled'
+"""Cause under which images are counted while ~/enable is off."""
+
+
+def input_health(
+    camera: CameraInput,
+    pipeline: DetectionPipeline,
+    *,
+    summary: str,
+    timeout_s: float,
+    active: bool,
+) -> Health:
+    """Report one camera.
+
+    Args:
+        camera: the input.
+        pipeline: what its images go to.
+        summary: message while nothing is wrong.
+        timeout_s: silence after which the input is stale.
+        active: False reports values only.
+    """
+    findings = _input_findings(camera, pipeline, timeout_s) if active else []
+    return Health('thermal input', summary, tuple(findings), _input_values(camera, pipeline))
+
+
+def perception_health(
+    pipeline: DetectionPipeline | None,
+    *,
+    state: str,
+    complain_of_replaced: bool,
+    findings: Sequence[Finding],
+) -> Health:
+    """Report model and results.
+
+    Args:
+        pipeline: the detector; None while no model is loaded.
+        state: life cycle state, also the message while nothing is wrong.
+        complain_of_replaced: True where every image should be answered.
+        findings: what the node itself found.
+    """
+    found = list(findings)
+    if pipeline is None:
+        return Health('perception', state, tuple(found), {'state': state})
+    failed = {k: v for k, v in pipeline.events.recent.items() if k.startswith('failed')}
+    if failed:
+        found.append(Finding(Level.ERROR, f'images not processed: {counts_text(failed)}'))
+    if pipeline.perceiver.degraded:
+        found.append(Finding(Level.WARN, f'degraded: {pipeline.perceiver.degraded}'))
+    if complain_of_replaced and pipeline.replaced:
+        found.append(Finding(Level.WARN, f'queue full: {pipeline.replaced} images given up'))
+    return Health('perception', state, tuple(found), _perception_values(pipeline, state))
+
+
+def _input_findings(
+    camera: CameraInput, pipeline: DetectionPipeline, timeout_s: float
+) -> list[Finding]:
+    findings = []
+    if camera.rate.silent_s > timeout_s:
+        findings.append(Finding(Level.STALE, camera.silence_text))
+    recent = camera.drops.recent
+    rejected = {k: v for k, v in recent.items() if k not in (*_STAMP_CAUSES, DISABLED)}
+    if rejected:
+        everything = not pipeline.events.recent['processed']
+        level = Level.ERROR if everything else Level.WARN
+        which = 'all' if everything else 'some'
+        findings.append(Finding(level, f'{which} images rejected: {counts_text(rejected)}'))
+    if stamps := {k: v for k, v in recent.items() if k in _STAMP_CAUSES}:
+        findings.append(
+            Finding(Level.WARN, f'images dropped for their stamp: {counts_text(stamps)}')
+        )
+    if camera.restarts:
+        findings.append(Finding(Level.WARN, 'stamps jumped back, started over'))
+    if pipeline.frozen:
+        findings.append(Finding(Level.WARN, 'frozen: the images do not change'))
+    if text := camera.loss_text:
+        findings.append(Finding(Level.WARN, text))
+    return findings
+
+
+def _input_values(camera: CameraInput, pipeline: DetectionPipeline) -> dict[str, Any]:
+    dropped, frame = camera.drops.totals, pipeline.last_frame
+    values: dict[str, Any] = {
+        'topic': camera.topic,
+        'publishers': camera.publishers,
+        'rate [Hz]': camera.rate.hz,
+        'received': camera.received,
+        'accepted': camera.received - sum(dropped.values()),
+        'lost in transport': camera.lost,
+        'frozen': pipeline.frozen,
+    }
+    if frame is not None:
+        values |= {'size': f'{frame.size[1]}x{frame.size[0]}', 'encoding': frame.encoding}
+    return values | {f'dropped {cause}': count for cause, count in dropped.items()}
+
+
+def _perception_values(pipeline: DetectionPipeline, state: str) -> dict[str, Any]:
+    perceiver, totals = pipeline.perceiver, pipeline.events.totals
+    return {
+        'state': state,
+        'model': perceiver.info.model,
+        'checkpoint': perceiver.info.path,
+        'fingerprint': perceiver.info.fingerprint,
+        'device': perceiver.device,
+        'backend': perceiver.backend,
+        'degraded': perceiver.degraded or 'no',
+        'score threshold': pipeline.threshold,
+        'output rate [Hz]': pipeline.output_rate.hz,
+        'processed': totals.get('processed', 0),
+        'replaced': pipeline.replaced,
+        'discarded': pipeline.discarded,
+        'waiting': pipeline.waiting,
+        **{cause: count for cause, count in totals.items() if cause.startswith('failed')},
+        **latency_values(pipeline.stages.summary),
+    }

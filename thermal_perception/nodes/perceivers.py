@@ -1,0 +1,126 @@
+"""How nodes get at a model: by one function that tests replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TYPE_CHECKING
+
+from thermal_perception.nodes.managed import ManagedParameters
+from thermal_perception.nodes.parameters import parameter
+
+if TYPE_CHECKING:
+    from thermal_perception.types import FrameSet, Perception
+
+
+class ModelInfoLike(Protocol):
+    """What nodes read of `perceive.ModelInfo`."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Lower-case names in label order."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and configuration."""
+
+    @property
+    def default_score_threshold(self) -> float:
+        """Threshold the weights were chosen with."""
+
+    @property
+    def path(self) -> Path:
+        """File of the weights."""
+
+
+class PerceiverLike(Protocol):
+    """What nodes use of `perceive.Perceiver`."""
+
+    @property
+    def info(self) -> ModelInfoLike:
+        """What runs."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs now."""
+
+    @property
+    def backend(self) -> str:
+        """Run-time and precision."""
+
+    @property
+    def degraded(self) -> str:
+        """Why it does not run as it should; empty if it does."""
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """Run once on a black image of (height, width)."""
+
+    def __call__(self, frames: FrameSet) -> Perception:
+        """Detect in one set of frames."""
+
+
+@dataclass(frozen=True)
+class ModelParameters(ManagedParameters):
+    """Parameters of every node with a model."""
+
+    model: str = parameter(
+        'fusion_detr_lite', 'Model whose shipped weights are used while `checkpoint` is empty.'
+    )
+    checkpoint: str = parameter(
+        '',
+        'Weights file (.safetensors); empty takes the shipped ones. A change takes effect with '
+        '~/reload_model or the next configure.',
+        changeable=True,
+    )
+    device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
+    fallback_to_cpu: bool = parameter(
+        True, 'Go on on the CPU, once, when the device is missing, out of memory or lost.'
+    )
+    num_threads: int = parameter(
+        0, 'CPU threads of the network; 0 leaves the choice to PyTorch.', minimum=0, maximum=256
+    )
+    warm_up_size: tuple[int, ...] = parameter(
+        (512, 640),
+        'Height and width of a black image the network runs on once at start, so that the first '
+        'live frame does not wait; [0, 0] does without.',
+        unit='px',
+    )
+    max_detections: int = parameter(
+        100, 'Boxes per frame at most, best score first.', minimum=1, maximum=1000
+    )
+    score_threshold: float = parameter(
+        -1.0,
+        'Boxes with a lower score are not published; -1 takes the threshold stored with the '
+        'weights, 0 publishes all.',
+        minimum=-1.0,
+        maximum=1.0,
+        changeable=True,
+    )
+
+
+def load_perceiver(parameters: ModelParameters) -> PerceiverLike:
+    """Load the model that the parameters name.
+
+    Raises:
+        CheckpointError: if the weights are missing, damaged or of another model.
+        BackendError: if the device is not there and falling back is not allowed.
+    """
+    # Importing torch takes seconds: wrong parameters are reported before it.
+    from thermal_perception.perceive import default_checkpoint, Perceiver
+
+    path = (
+        Path(parameters.checkpoint).expanduser()
+        if parameters.checkpoint
+        else default_checkpoint(parameters.model)
+    )
+    return Perceiver.load(
+        path,
+        device=parameters.device,
+        max_detections=parameters.max_detections,
+        fallback_to_cpu=parameters.fallback_to_cpu,
+        num_threads=parameters.num_threads or None,
+    )
