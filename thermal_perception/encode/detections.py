@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple, TYPE_CHECKING
 
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
@@ -9,6 +10,8 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from thermal_perception.encode.header import to_header
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vision_msgs.msg import BoundingBox2D, ObjectHypothesis, Point2D
 
     from thermal_perception.types import Detections
@@ -40,22 +43,30 @@ class DetectionEncoder:
     def __init__(self) -> None:
         self._slots: list[_Slot] = []
 
-    def __call__(self, detections: Detections) -> Detection2DArray:
+    def __call__(
+        self, detections: Detections, ids: Sequence[str] | None = None
+    ) -> Detection2DArray:
         """Encode boxes in their order.
 
         `class_id` is the lower-case class name. Header and boxes are those of the source image:
         centre and size in raw thermal pixels, where the image spans 0..width and 0..height.
+
+        Args:
+            detections: the boxes.
+            ids: what tells one object from the others over time, for each box; None if unknown.
         """
         header = to_header(detections.stamp_ns, detections.frame_id)
         slots = self._reserve(len(detections))
         names = detections.class_names
-        for slot, (x1, y1, x2, y2), score, label in zip(
+        for slot, (x1, y1, x2, y2), score, label, identity in zip(
             slots,
             detections.boxes_xyxy_px.tolist(),
             detections.scores.tolist(),
             detections.labels.tolist(),
+            itertools.repeat('') if ids is None else ids,
         ):
             slot.message.header = header
+            slot.message.id = identity
             slot.hypothesis.class_id = names[label]
             slot.hypothesis.score = score
             slot.centre.x = (x1 + x2) / 2
@@ -70,6 +81,8 @@ class DetectionEncoder:
         return self._slots[:n]
 
 
-def to_detection2d_array(detections: Detections) -> Detection2DArray:
+def to_detection2d_array(
+    detections: Detections, ids: Sequence[str] | None = None
+) -> Detection2DArray:
     """Encode into a message of its own, which may be kept; see `DetectionEncoder`."""
-    return DetectionEncoder()(detections)
+    return DetectionEncoder()(detections, ids)
