@@ -99,11 +99,14 @@ def save_checkpoint(
     *,
     dtype: torch.dtype = torch.float16,
 ) -> None:
-    """Write a checkpoint; the file appears whole or not at all."""
-    tensors = {
-        k: v.detach().cpu().to(dtype if v.is_floating_point() else v.dtype).contiguous()
-        for k, v in state.items()
-    }
+    """Write a checkpoint; the file appears whole or not at all.
+
+    A tensor with values beyond the range of `dtype` keeps its own precision.
+
+    Raises:
+        CheckpointError: if a weight is NaN or infinite.
+    """
+    tensors = {k: _stored(k, v.detach().cpu(), dtype).contiguous() for k, v in state.items()}
     part = path.with_name(path.name + '.part')
     save_file(tensors, part, metadata={_KEY: json.dumps(to_mapping(info), sort_keys=True)})
     part.chmod(0o644)  # safetensors makes it private, but installed weights are for everyone
@@ -151,6 +154,15 @@ def save_random(path: Path, info: CheckpointInfo, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
         model = make_model(info.architecture, info.config, where='save_random')
     save_checkpoint(path, model.state_dict(), info)
+
+
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    if not bool(torch.isfinite(tensor).all()):
+        raise CheckpointError(f'{name!r} holds NaN or Inf, expected finite weights')
+    rounded = tensor.to(dtype)
+    return rounded if bool(torch.isfinite(rounded).all()) else tensor
 
 
 def _read_info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:

@@ -402,7 +402,7 @@ class Decoder(nn.Module):
         content, boxes = queries.content, queries.boxes
         outputs = []
         for index, layer in enumerate(self.layers):
-            reference = None if boxes is None else boxes.detach()
+            reference = self._reference(index, boxes)
             pos = self._pos(queries.pos, reference)
             pos = pos if shift is None else pos + shift
             grid = None if reference is None else reference * memory.valid_ratio
@@ -410,6 +410,12 @@ class Decoder(nn.Module):
             output, boxes = self._predict(index, content, boxes, reference)
             outputs.append(output)
         return outputs
+
+    def _reference(self, index: int, boxes: Tensor | None) -> Tensor | None:
+        """Return the boxes a layer starts from: no gradient goes back, save to learned anchors."""
+        if boxes is None or (index == 0 and self.config.queries == 'anchors'):
+            return boxes
+        return boxes.detach()
 
     def _pos(self, fixed: Tensor | None, reference: Tensor | None) -> Tensor:
         if fixed is not None:
