@@ -38,6 +38,17 @@ def test_folded_convolution_and_norm_equal_one_after_the_other_with_their_gradie
     assert_close(torch.autograd.grad(folded.square().sum(), parameters), expected)
 
 
+def test_pointwise_convolution_of_a_channels_last_map_equals_the_plain_one():
+    conv, norm = FoldingConv2d(3, 5, 1, bias=False), frozen_norm(5)
+    x = torch.randn(2, 3, 4, 6)
+    parameters = (conv.weight, norm.weight, norm.bias)
+    apart = norm(conv(x))
+    folded = conv_bn(conv, norm, x.contiguous(memory_format=torch.channels_last))
+    assert_close(folded, apart)
+    expected = torch.autograd.grad(apart.square().sum(), parameters)
+    assert_close(torch.autograd.grad(folded.square().sum(), parameters), expected)
+
+
 def test_group_norm_with_padding_equals_the_norm_of_the_valid_part():
     norm = nn.GroupNorm(4, 8)
     nn.init.normal_(norm.weight)

@@ -54,6 +54,9 @@ class SamePadConv2d(nn.Conv2d):
         if s == 1:
             d = self.dilation[0]
             return F.conv2d(x, weight, bias, 1, d * (k // 2), d, self.groups)
+        if s == 2 and not any(n % 2 for n in x.shape[-2:]):
+            # One more row and column of zeros in the kernel instead of around the whole map.
+            return F.conv2d(x, F.pad(weight, (1, 0, 1, 0)), bias, 2, k // 2, 1, self.groups)
         pad_h, pad_w = (max((-(-n // s) - 1) * s + k - n, 0) for n in x.shape[-2:])
         x = F.pad(x, (pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2))
         return F.conv2d(x, weight, bias, s, 0, 1, self.groups)
