@@ -81,6 +81,13 @@ def test_encoder_used_again_gives_the_same_as_a_new_one():
         assert encode(source) == to_detection2d_array(source)
 
 
+def test_ids_tell_objects_apart_and_do_not_linger():
+    encode = DetectionEncoder()
+    pair = detections([(0, 0, 2, 2)] * 2, [0.75, 0.5], [0, 1])
+    assert [d.id for d in encode(pair, ids=('7', '9')).detections] == ['7', '9']
+    assert [d.id for d in encode(pair).detections] == ['', '']
+
+
 def test_encoder_message_survives_the_wire():
     message = DetectionEncoder()(detections([(10, 20, 40, 80)], [0.5], [1]))
     assert deserialize_message(serialize_message(message), Detection2DArray) == message

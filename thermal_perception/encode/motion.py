@@ -17,7 +17,6 @@ from vision_msgs.msg import (
 )
 
 from thermal_perception.encode.header import to_header
-from thermal_perception.geometry.transforms import to_xyz_quat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +56,7 @@ def to_camera_info(
 
 
 def to_odometry(
-    T_world_base: NDArray[np.float64],
+    xyz_quat: NDArray[np.float64],
     *,
     linear_mps: NDArray[np.float64],
     angular_radps: NDArray[np.float64],
@@ -68,7 +67,7 @@ def to_odometry(
     """Encode pose and twist of a base.
 
     Args:
-        T_world_base: (4, 4) base frame to world frame.
+        xyz_quat: (7,) `x, y, z, qx, qy, qz, qw` of T_world_base.
         linear_mps: (3,) velocity in the base frame.
         angular_radps: (3,) turn rate in the base frame.
         stamp_ns: when it was there.
@@ -76,7 +75,7 @@ def to_odometry(
         base_frame: name of the base frame.
     """
     message = Odometry(header=to_header(stamp_ns, world_frame), child_frame_id=base_frame)
-    message.pose.pose = _pose(to_xyz_quat(T_world_base))
+    message.pose.pose = _pose(xyz_quat)
     message.twist.twist = Twist(linear=_vector(linear_mps), angular=_vector(angular_radps))
     return message
 
