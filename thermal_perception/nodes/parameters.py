@@ -29,7 +29,7 @@ class _Declaration:
     unit: str
     minimum: float | None
     maximum: float | None
-    choices: tuple[str, ...]
+    choices: tuple[Any, ...]
     changeable: bool
 
 
@@ -40,7 +40,7 @@ def parameter(
     unit: str = '',
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: Sequence[str] = (),
+    choices: Sequence[Any] = (),
     changeable: bool = False,
 ) -> Any:
     """Declare a ROS parameter as a dataclass field; its type is that of the default.
@@ -51,7 +51,7 @@ def parameter(
         unit: physical unit, appended to the description.
         minimum: least value, inclusive; for numbers, together with `maximum`.
         maximum: largest value, inclusive.
-        choices: all values a string may have.
+        choices: all values it may have.
         changeable: False makes the parameter read-only once the node has started.
     """
     declaration = _Declaration(description, unit, minimum, maximum, tuple(choices), changeable)
@@ -98,7 +98,7 @@ class ParameterSet(Generic[T]):
         for item in changed:
             choices = declaration_of(fields[item.name]).choices if item.name in fields else ()
             if choices and item.value not in choices:
-                reason = f'{item.name}: found {item.value!r}, expected one of {", ".join(choices)}'
+                reason = f'{item.name}: found {item.value!r}, expected one of {_listed(choices)}'
                 return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
@@ -126,7 +126,7 @@ def describe(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     """Return what `ros2 param describe` prints for a field."""
     declaration = declaration_of(field)
     unit = f' [{declaration.unit}]' if declaration.unit else ''
-    constraints = [f'one of: {", ".join(declaration.choices)}'] if declaration.choices else []
+    constraints = [f'one of: {_listed(declaration.choices)}'] if declaration.choices else []
     constraints.append(
         'can be changed at run time' if declaration.changeable else 'read-only after start'
     )
@@ -143,6 +143,10 @@ def describe(field: dataclasses.Field[Any]) -> ParameterDescriptor:
 def ros_value(default: Any) -> Any:
     """Return a default as rclpy takes it: tuples as lists."""
     return list(default) if isinstance(default, tuple) else default
+
+
+def _listed(choices: Sequence[Any]) -> str:
+    return ', '.join(map(str, choices))
 
 
 def _set_range(

@@ -14,57 +14,72 @@ class SimulatedCamerasParameters(ManagedParameters):
     """Parameters of the node `simulated_cameras`; `ros2 param describe` prints them."""
 
     preset: str = parameter(
-        'road', 'road: a vehicle in a street; aerial: a drone looking down.', choices=PRESETS
+        'road', 'road: cameras on a vehicle; aerial: below a drone.', choices=PRESETS
     )
     condition: str = parameter('night', 'Weather and light.', choices=tuple(CONDITIONS))
-    seed: int = parameter(
-        1_000_003, 'Layout, looks and motion of the world.', minimum=0, maximum=2**31 - 1
-    )
+    seed: int = parameter(0, 'Another number is another world.', minimum=0, maximum=2**31 - 1)
     rate_hz: float = parameter(
-        10.0, 'Images per second and camera.', unit='Hz', minimum=0.1, maximum=240.0
+        10.0, 'Images per second of each camera.', unit='Hz', minimum=0.1, maximum=120.0
+    )
+    start_s: float = parameter(
+        0.0, 'Time of the scene at the first image.', unit='s', minimum=0.0, maximum=1e6
     )
     duration_s: float = parameter(
-        0.0, 'Stop publishing after so long; 0 goes on.', unit='s', minimum=0.0, maximum=1e6
-    )
-    bits: int = parameter(
-        16, '8: mono8 with automatic gain; 16: mono16, 0.01 K per count.', minimum=8, maximum=16
-    )
-    thermal_size: tuple[int, ...] = parameter((512, 640), 'Height and width.', unit='px')
-    rgb_size: tuple[int, ...] = parameter((720, 1280), 'Height and width.', unit='px')
-    registered: bool = parameter(
-        False, 'Give the colour camera the pose, size and lens of the thermal one.'
-    )
-    publish_rgb: bool = parameter(True, 'Also render the colour camera.', changeable=True)
-    ffc_period_s: float = parameter(
         0.0,
-        'Time between shutter events, during which the thermal image stands still; 0: none.',
+        'The node becomes inactive after so many seconds of scene; 0 goes on for ever.',
         unit='s',
         minimum=0.0,
-        maximum=3600.0,
+        maximum=1e6,
     )
-    drop_thermal: bool = parameter(False, 'Fault: no thermal image.', changeable=True)
-    drop_rgb: bool = parameter(False, 'Fault: no colour image.', changeable=True)
+    bits: int = parameter(
+        8,
+        'Depth of the thermal image: 8 as the camera shows it, 16 for counts of 10 mK.',
+        unit='bit',
+        choices=(8, 16),
+    )
+    thermal_size: tuple[int, ...] = parameter(
+        (512, 640), 'Height and width of the thermal image.', unit='px'
+    )
+    rgb_size: tuple[int, ...] = parameter(
+        (720, 1280), 'Height and width of the colour image.', unit='px'
+    )
+    registered: bool = parameter(
+        False, 'Both cameras share pose, size and lens, so that their pixels correspond.'
+    )
+    ffc_period_s: float = parameter(
+        0.0,
+        'Time between shutter corrections, which freeze the thermal image for 0.6 s; 0 never.',
+        unit='s',
+        minimum=0.0,
+        maximum=1e6,
+    )
+    publish_rgb: bool = parameter(True, 'Publish rgb/image_raw and rgb/camera_info.')
+    world_frame: str = parameter('map', 'Frame of the odometry.')
+    drop_rgb: bool = parameter(False, 'Fault: the colour camera is silent.', changeable=True)
+    drop_thermal: bool = parameter(False, 'Fault: the thermal camera is silent.', changeable=True)
     freeze_thermal: bool = parameter(
-        False, 'Fault: the last thermal image over and over, newly stamped.', changeable=True
+        False, 'Fault: the thermal camera repeats its last image.', changeable=True
     )
     time_offset_s: float = parameter(
         0.0,
-        'Fault: added to the stamps of the colour camera.',
+        'Fault: the clock of the colour camera is ahead by this.',
         unit='s',
-        minimum=-60.0,
-        maximum=60.0,
+        minimum=-1e6,
+        maximum=1e6,
         changeable=True,
     )
     jitter_s: float = parameter(
         0.0,
-        'Fault: stamps are off by up to so much, either way.',
+        'Fault: stamps of both cameras are off by up to this, either way.',
         unit='s',
         minimum=0.0,
-        maximum=10.0,
+        maximum=1e3,
         changeable=True,
     )
-    out_of_order: bool = parameter(
-        False,
-        'Fault: every second thermal image comes after the one that follows it.',
+    out_of_order: float = parameter(
+        0.0,
+        'Fault: probability that an image is sent after the next one.',
+        minimum=0.0,
+        maximum=1.0,
         changeable=True,
     )
