@@ -109,3 +109,12 @@ def test_info_prints_the_record_and_writes_it(tmp_path, checkpoint, capsys):
     out = capsys.readouterr().out
     for text in (loaded.fingerprint, 'person, car, bicycle, other_vehicle', 'Apache-2.0'):
         assert text in out
+
+
+def test_fusion_csv_has_a_row_per_image_whose_weights_sum_to_one(tmp_path, on_dataset):
+    on_dataset(fusion_csv=tmp_path / 'fusion.csv')
+    header, *rows = (tmp_path / 'fusion.csv').read_text().splitlines()
+    assert header == 'image,a8,a16,a32,a64,entropy'
+    assert len(rows) == 3
+    for row in rows:
+        assert sum(map(float, row.split(',')[1:5])) == pytest.approx(1, abs=1e-5)

@@ -11,12 +11,14 @@ from thermal_perception.cli import console
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.bag import score_bag
 from thermal_perception.evaluation.dataset import open_split, score_split
+from thermal_perception.evaluation.fusion import FusionRecorder, mean_object_areas
 from thermal_perception.perceive import default_checkpoint, Perceiver
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from thermal_perception.evaluation import ClassMetrics, DetectionMetrics
+    from thermal_perception.evaluation.fusion import FusionSummary
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class EvaluateOptions:
     bits: int = 8
     seed: int = 0
     exclude: tuple[str, ...] = ()
+    fusion_csv: Path | None = None
     device: str = 'auto'
     threads: int | None = None
 
@@ -46,6 +49,8 @@ class EvaluateOptions:
             raise ConfigError(f'evaluate: found --bits {self.bits}, expected 8 or 16')
         if self.bag is not None and self.bits != 8:
             raise ConfigError('evaluate: --bits is for data sets; a bag is scored as recorded')
+        if self.bag is not None and self.fusion_csv:
+            raise ConfigError('evaluate: --fusion-csv is for data sets, whose images have names')
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -55,6 +60,7 @@ def evaluate(options: EvaluateOptions) -> None:
         ThermalPerceptionError: if the data, the checkpoint or an option is not acceptable.
     """
     console.check_writable(options.json)
+    console.check_writable(options.fusion_csv)
     checkpoint = options.checkpoint or default_checkpoint(options.model)
     perceiver = Perceiver.load(checkpoint, device=options.device, num_threads=options.threads)
     _check_classes(options.exclude, perceiver.info.class_names)
@@ -129,7 +135,23 @@ def _score(options: EvaluateOptions, perceiver: Perceiver) -> tuple[DetectionMet
         assert options.split is not None
         split = open_split(options.dataset, options.split)
         seed = options.seed if options.bits == 16 else None
-        return score_split(split, perceiver, names, counts_seed=seed, tick=tick), len(split.images)
+        recorder = FusionRecorder(perceiver) if options.fusion_csv else None
+        metrics = score_split(split, recorder or perceiver, names, counts_seed=seed, tick=tick)
+    if recorder is not None and options.fusion_csv:
+        recorder.write_csv(options.fusion_csv)
+        console.out.print(fusion_table(recorder.summary(mean_object_areas(split))))
+    return metrics, len(split.images)
+
+
+def fusion_table(summary: FusionSummary) -> Table:
+    """Return mean and deviation of each scale's weight, and how it goes with object size."""
+    table = Table(title='weight of each scale', title_justify='left', header_style='bold')
+    for name in ('stride', 'mean', 'std', 'correlation with mean box area'):
+        table.add_column(name, justify='right')
+    rows = zip(summary.strides, summary.mean, summary.std, summary.area_correlation)
+    for stride, mean, std, correlation in rows:
+        table.add_row(str(stride), f'{mean:.3f}', f'{std:.3f}', f'{correlation:.2f}')
+    return table
 
 
 def _check_classes(exclude: tuple[str, ...], class_names: tuple[str, ...]) -> None:

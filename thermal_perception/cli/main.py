@@ -213,6 +213,10 @@ def evaluate(
         int, typer.Option(help='16: place 8-bit images into 14-bit counts first.')
     ] = 8,
     seed: Annotated[int, typer.Option(help='Of the counts that --bits 16 makes.')] = 0,
+    fusion_csv: Annotated[
+        Path | None,
+        typer.Option(metavar='FILE', help='Write which scale counted how much in each image.'),
+    ] = None,
     device: Device = 'auto',
     threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,
 ) -> None:
@@ -231,6 +235,7 @@ def evaluate(
             bits=bits,
             seed=seed,
             exclude=tuple(exclude_class or ()),
+            fusion_csv=fusion_csv,
             device=device,
             threads=threads,
         )

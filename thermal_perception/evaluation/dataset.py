@@ -207,10 +207,10 @@ def score_split(
     """
     scorer = CocoScorer(split.annotations, class_names)
     for done, (image_id, path) in enumerate(split.images, start=1):
-        frame = thermal_frame(read_thermal_image(path))
+        frame = thermal_frame(read_thermal_image(path), frame_id=path.name)
         if counts_seed is not None and frame.image.dtype == np.uint8:
             counts = place_in_counts(frame.image, seed=(counts_seed, image_id))
-            frame = thermal_frame(counts, valid_bits=14)
+            frame = thermal_frame(counts, valid_bits=14, frame_id=path.name)
         scorer.add(image_id, perceive(FrameSet(thermal=frame)).detections)
         tick(done, len(split.images))
     return scorer.score()
