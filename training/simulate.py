@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from thermal_perception.simulation import Rig, SimulatedFrame, Truth
+    from thermal_perception.simulation import Preset, Rig, SimulatedFrame, Truth
 
 MIN_VISIBILITY = 0.25
 MIN_HEIGHT_PX = 6.0
@@ -58,7 +58,7 @@ class SimulateOptions:
     """
 
     output: Path
-    preset: str
+    preset: Preset
     condition: str = 'mixed'
     scenes: int = 10
     frames_per_scene: int = 10

@@ -80,7 +80,7 @@ def test_a_crown_seen_from_above_hides_the_car_below_it():
 
 def test_faces_turned_away_are_not_drawn():
     _, projected = drawn([box_actor(10.0, 0.0, height=2.0)])
-    assert len(projected.corners) == 1  # the near face only: sides and top point elsewhere
+    assert len(projected.owners) == 1  # the near face only: sides and top point elsewhere
 
 
 def test_a_patch_that_passes_below_the_camera_is_cut_not_lost():

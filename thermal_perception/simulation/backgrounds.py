@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.raster import View
     from thermal_perception.simulation.terrain import Backdrop, Ground
 
-COARSE = 8  # distances to the ground are computed on every 8th pixel and interpolated
+COARSE = 8  # distances to the ground are computed for blocks of 8 x 8 pixels
 BAND_ROWS = 16
 
 
@@ -26,36 +26,46 @@ class Horizon:
     """Which pixels see the ground, and how far away it is.
 
     Attributes:
-        is_ground: (H, W) uint8, 1 where the ground is nearer than the backdrop.
-        distance_m: (H, W) float32 along the line of sight; the backdrop's where no ground is.
+        is_ground: (H, W) bool, true where the ground is nearer than the backdrop.
+        distance_m: float32 along the line of sight, per block of 8 x 8 pixels and for one block
+            more; the backdrop's where no ground is.
         first_ground_row: the topmost row with ground.
         last_beyond_row: one past the lowest row that sees more than ground.
     """
 
-    is_ground: NDArray[np.uint8]
+    is_ground: NDArray[np.bool_]
     distance_m: NDArray[np.float32]
     first_ground_row: int
     last_beyond_row: int
+
+    def fine(self, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Interpolate something computed from `distance_m` to all pixels, (H, W) float32."""
+        height, width = self.is_ground.shape
+        size = (coarse.shape[1] * COARSE, coarse.shape[0] * COARSE)
+        return np.asarray(cv2.resize(coarse, size)[:height, :width], np.float32)
+
+    def transmission(self, extinction_per_m: float) -> NDArray[np.float32]:
+        """(H, W) float32 share of light that comes through the air, 0..1."""
+        return self.fine(np.exp(np.float32(-extinction_per_m) * self.distance_m))
 
 
 def horizon(view: View, backdrop_m: float) -> Horizon:
     """Find the ground."""
     height, width = view.size
-    steepness = _fall(view, np.arange(height), np.arange(width))
     eye = view.position[2]
-    is_ground = (steepness > eye / backdrop_m).astype(np.uint8)
-    rows, columns = np.arange(0, height + COARSE, COARSE), np.arange(0, width + COARSE, COARSE)
-    coarse = _fall(view, rows, columns)
+    is_ground = _fall(view, np.arange(height), np.arange(width)) > eye / backdrop_m
+    # Resizing puts coarse samples in the middles of blocks, not at their first pixels.
+    rows = np.arange(0, height + COARSE, COARSE) + (COARSE - 1) / 2
+    columns = np.arange(0, width + COARSE, COARSE) + (COARSE - 1) / 2
     x = (columns - view.K[0, 2]) / view.K[0, 0]
     y = (rows - view.K[1, 2]) / view.K[1, 1]
     slant = np.sqrt(1.0 + x[None] ** 2 + y[:, None] ** 2)
-    distance = np.minimum(eye / np.maximum(coarse, 1e-6), backdrop_m) * slant
-    size = (distance.shape[1] * COARSE, distance.shape[0] * COARSE)
-    fine = cv2.resize(distance.astype(np.float32), size)[:height, :width]
-    some, every = is_ground.max(1), is_ground.min(1)
+    fall = np.maximum(_fall(view, rows, columns), 1e-6)
+    distance = (np.minimum(eye / fall, backdrop_m) * slant).astype(np.float32)
+    some, every = is_ground.any(1), is_ground.all(1)
     first = int(some.argmax()) if some.any() else height
-    beyond = np.flatnonzero(every == 0)
-    return Horizon(is_ground, fine, first, int(beyond[-1]) + 1 if len(beyond) else 0)
+    beyond = np.flatnonzero(~every)
+    return Horizon(is_ground, distance, first, int(beyond[-1]) + 1 if len(beyond) else 0)
 
 
 def over_ground(
@@ -72,7 +82,7 @@ def over_ground(
     rows = seen.last_beyond_row
     if rows:
         far = warp_backdrop(beyond, world.backdrop, view, base_x=base_x, rows=rows)
-        is_far = seen.is_ground[:rows] == 0
+        is_far = ~seen.is_ground[:rows]
         np.copyto(image[:rows], far, where=is_far if far.ndim == 2 else is_far[:, :, None])
     return image
 
@@ -140,7 +150,7 @@ def warp_backdrop(
 
 
 def background_labels(
-    ground: Ground, backdrop: Backdrop, view: View, is_ground: NDArray[np.uint8], base_x: float
+    ground: Ground, backdrop: Backdrop, view: View, is_ground: NDArray[np.bool_], base_x: float
 ) -> NDArray[np.uint8]:
     """(H, W) semantic labels where no object stands."""
     labels = warp_labels(ground, view)
@@ -149,16 +159,16 @@ def background_labels(
             backdrop.is_sky, backdrop, view, base_x=base_x, interpolation=cv2.INTER_NEAREST
         )
         beyond = np.where(sky > 0, np.uint8(SKY), np.uint8(VEGETATION))
-        np.copyto(labels, beyond, where=is_ground == 0)
+        np.copyto(labels, beyond, where=~is_ground)
     return labels
 
 
-def _fall(view: View, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
+def _fall(view: View, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]:
     """How steeply the lines of sight at (rows x columns) go down, per metre of depth."""
     down = -view.T_camera_world[:3, 2]  # world's -z in the camera's frame
     x = (columns - view.K[0, 2]) / view.K[0, 0] * down[0]
-    y = (rows - view.K[1, 2]) / view.K[1, 1] * down[1]
-    return np.add.outer(y + down[2], x)
+    y = (rows - view.K[1, 2]) / view.K[1, 1] * down[1] + down[2]
+    return np.add.outer(y.astype(np.float32), x.astype(np.float32))
 
 
 def _plane_to_pixels(

@@ -198,7 +198,7 @@ def default_rig(
     draw = _Draws(seed)
     road = preset == 'road'
     # Focal lengths as shares of the width: 13 mm and 19 to 25 mm lenses on 12 to 17 um pixels.
-    share = draw.around(1.0, 0.75, 1.15) if road else draw.around(1.9, 1.6, 2.2)
+    share = draw.around(1.0, 0.75, 1.15) if road else draw.around(2.25, 1.9, 2.5)
     pitch = pitch_deg
     if pitch is None:
         pitch = draw.around(3.0, 0.5, 6.0) if road else draw.around(55.0, 30.0, 90.0)
@@ -240,17 +240,17 @@ class _Draws:
         if self._rng is None:
             return ThermalSensor()
         agc = Agc(
-            equalise=self.around(0, 0.15, 0.75 if road else 0.5),
+            equalise=self.around(0, 0.1, 0.75 if road else 0.4),
             plateau=self.around(0, 0.006, 0.03),
             tails=self.around(0, 0.0005, 0.006),
-            least_span_k=self.around(0, 3.0, 12.0) * (1.0 if road else 2.5),
-            sharpen=self.around(0, 0.0, 1.2),
+            least_span_k=self.around(0, 3.0, 12.0) * (1.0 if road else 2.0),
+            sharpen=self.around(0, 0.0, 1.2 if road else 0.5),
             middle=self.around(0, 0.32, 0.55),
         )
         return ThermalSensor(
             netd_k=self.around(0, 0.02, 0.08),
             pattern_k=self.around(0, 0.01, 0.06),
-            blur_px=self.around(0, 0.35, 0.9),
+            blur_px=self.around(0, 0.35, 0.9) * (1.0 if road else 1.4),
             agc=agc,
             seed=int(self._rng.integers(2**31)),
         )

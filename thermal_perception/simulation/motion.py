@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TYPE_CHECKING
 
@@ -99,11 +100,17 @@ class Track:
         line = np.asarray(points, np.float64)
         if closed:
             line = np.concatenate([line, line[:1]])
-        self._line, self._closed, self._speed = line, closed, speed
-        steps = np.hypot(*np.diff(line, axis=0).T)
-        self._at = np.concatenate([[0.0], np.cumsum(steps)])
-        self._headings = np.unwrap(np.arctan2(*np.diff(line, axis=0).T[::-1]))
-        self._start = start * self._at[-1]
+        steps = np.diff(line, axis=0)
+        lengths = np.hypot(*steps.T)
+        headings = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
+        at = np.concatenate([[0.0], np.cumsum(lengths)])
+        turn = np.minimum(TURN_M, lengths / 2)
+        # Lists: a pose is asked for a thousand times a second, one number at a time.
+        self._at = at.tolist()
+        self._x, self._y = line[:, 0].tolist(), line[:, 1].tolist()
+        self._turns_at = np.stack([at[:-1] + turn, at[1:] - turn], 1).ravel().tolist()
+        self._headings = headings.repeat(2).tolist()
+        self._closed, self._speed, self._start = closed, speed, start * self._at[-1]
 
     def pose(self, time_s: float) -> Pose:
         """Pose on the line; corners are turned over about a metre."""
@@ -114,17 +121,20 @@ class Track:
             along = walked % (2 * length)
             backwards = along > length
             along = 2 * length - along if backwards else along
-        x = float(np.interp(along, self._at, self._line[:, 0]))
-        y = float(np.interp(along, self._at, self._line[:, 1]))
-        yaw = self._heading(along) + (np.pi if backwards else 0.0)
-        return Pose(x, y, 0.0, yaw, walked)
+        x = _interpolate(along, self._at, self._x)
+        y = _interpolate(along, self._at, self._y)
+        yaw = _interpolate(along, self._turns_at, self._headings)
+        return Pose(x, y, 0.0, yaw + np.pi if backwards else yaw, walked)
 
-    def _heading(self, along: float) -> float:
-        """Heading of the piece at `along`, turning smoothly round corners."""
-        starts, ends = self._at[:-1], self._at[1:]
-        turn = np.minimum(TURN_M, (ends - starts) / 2)
-        knots = np.stack([starts + turn, ends - turn], 1).ravel()
-        return float(np.interp(along, knots, self._headings.repeat(2)))
+
+def _interpolate(at: float, knots: list[float], values: list[float]) -> float:
+    """As numpy.interp for one number, ten times as fast."""
+    right = bisect.bisect_right(knots, at)
+    if right == 0 or right == len(knots):
+        return values[0] if right == 0 else values[-1]
+    low, high = knots[right - 1], knots[right]
+    share = (at - low) / (high - low)
+    return values[right - 1] + share * (values[right] - values[right - 1])
 
 
 class OneWay(Track):

@@ -12,6 +12,7 @@ from typing import Any, TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
+from thermal_perception.errors import SimulationError
 from thermal_perception.simulation.bank import FIGURE_RANK
 from thermal_perception.simulation.shapes import GROUND_RANK, RAGGED
 
@@ -31,6 +32,7 @@ DETAIL_PX = 2.0  # windows, lamps and the like are left out when smaller
 OUT_OF_REACH = 30_000
 SLIMMEST_PX = 0.3
 LEAF_PX = 1.3
+SHARD_PX = 9.0
 SLIM_PX = 3.0  # capsules up to this radius are drawn with fewer corners
 
 # Corners of a capsule of radius 1 about its axis, half of them round each end.
@@ -64,7 +66,9 @@ class Projected:
     """Primitives of one view in drawing order; the k-th is number k + 1 in the image.
 
     Attributes:
-        corners: N arrays (M, 2) float32, pixels.
+        batches: arrays (n, M, 2) float32 of corners, pixels, before sorting.
+        batch_of: (N,) int64, which batch holds each primitive.
+        row_of: (N,) int64, and where.
         surfaces: (N, 9) float32.
         owners: (N,) int64 actors.
         normals: (N, 3) float32 world frame; zero where round.
@@ -74,7 +78,9 @@ class Projected:
         on_ground: how many of them, at the front of the order, lie on the ground.
     """
 
-    corners: list[NDArray[np.float32]]
+    batches: tuple[NDArray[np.float32], ...]
+    batch_of: NDArray[np.int64]
+    row_of: NDArray[np.int64]
     surfaces: NDArray[np.float32]
     owners: NDArray[np.int64]
     normals: NDArray[np.float32]
@@ -82,6 +88,11 @@ class Projected:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     on_ground: int
+
+    def corners(self, first: int, last: int) -> list[NDArray[np.float32]]:
+        """Corners (M, 2) of the primitives `first` .. `last - 1`."""
+        places = zip(self.batch_of[first:last].tolist(), self.row_of[first:last].tolist())
+        return [self.batches[batch][row] for batch, row in places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,38 +138,40 @@ def project(bank: PrimitiveBank, poses: Poses, view: View) -> Projected:
     return _sort(batches, bank, poses, view)
 
 
-def fill(projected: Projected, size: tuple[int, int], scale: int) -> NDArray[np.int32]:
-    """Fill an image of primitive numbers, `scale` times as fine as the camera; 0 is empty."""
-    image = np.zeros((size[0] * scale, size[1] * scale), np.int32)
+def fill(projected: Projected, size: tuple[int, int], scale: int) -> NDArray[np.uint16]:
+    """Fill an image of primitive numbers, `scale` times as fine as the camera; 0 is empty.
+
+    Raises:
+        SimulationError: if there are more primitives than 16-bit numbers.
+    """
+    count = len(projected.owners)
+    if count >= 1 << 16:
+        raise SimulationError(f'picture: found {count} primitives, expected at most 65535')
+    image = np.zeros((size[0] * scale, size[1] * scale), np.uint16)
+    fixed = [list(fixed_point(batch, scale)) for batch in projected.batches]
+    places = zip(projected.batch_of.tolist(), projected.row_of.tolist())
     draw = cv2.fillConvexPoly
-    for number, corners in enumerate(fixed_point(projected.corners, scale), start=1):
-        draw(image, corners, number, cv2.LINE_8, SHIFT)
+    for number, (batch, row) in enumerate(places, start=1):
+        draw(image, fixed[batch][row], number, cv2.LINE_8, SHIFT)
     return image
 
 
 def fixed_point(
-    corners: list[NDArray[np.float32]],
+    corners: NDArray[np.float32],
     scale: float | NDArray[np.float32],
-    origin_px: NDArray[np.float32] | float = 0.0,
-) -> list[NDArray[np.int32]]:
-    """Corners as OpenCV takes them, in images `scale` times as fine as the camera's.
+    origin_px: float | NDArray[np.float32] = 0.0,
+) -> NDArray[np.int32]:
+    """Corners as OpenCV takes them, in an image `scale` times as fine as the camera's.
 
     Args:
-        corners: N arrays (M, 2) of pixels.
-        scale: one for all, or (N, 1) one for each.
-        origin_px: where each image starts: one for all, or (N, 2).
+        corners: (..., 2) pixels.
+        scale: one for all, or what broadcasts with `corners`.
+        origin_px: where the image starts, likewise.
     """
-    if not corners:
-        return []
-    joined = np.concatenate(corners)
-    counts = [len(c) for c in corners]
-    if isinstance(scale, np.ndarray):
-        scale, origin_px = np.repeat(scale, counts, 0), np.repeat(origin_px, counts, 0)
-    fine = (joined + (0.5 - origin_px)) * scale - 0.5
+    fine = (corners + (0.5 - origin_px)) * scale - 0.5
     np.clip(fine, -OUT_OF_REACH, OUT_OF_REACH, out=fine)
-    whole = np.rint(fine * (1 << SHIFT)).astype(np.int32)
-    ends = np.cumsum(counts).tolist()
-    return [whole[a:b] for a, b in zip([0, *ends], ends)]
+    fine *= 1 << SHIFT
+    return np.rint(fine).astype(np.int32, order='C')
 
 
 def _in_sight(bank: PrimitiveBank, poses: Poses, view: View) -> NDArray[np.bool_]:
@@ -280,7 +293,8 @@ def _project_rods(bank: PrimitiveBank, rods: _Rods, view: View) -> list[_Batch]:
     jagged = bank.surfaces[rods.rows, RAGGED]
     keep = ahead & _touches(low, high, view.size)
     keep &= thick > np.where(jagged > 0, LEAF_PX, SLIMMEST_PX)
-    smooth, slim = jagged == 0, thick <= SLIM_PX
+    # Close by, a leaf of three corners would look like a shard of glass.
+    smooth, slim = (jagged == 0) | (thick > SHARD_PX), thick <= SLIM_PX
     batches = []
     for kind, chosen in enumerate((smooth & ~slim, smooth & slim, ~smooth)):
         index = np.flatnonzero(keep & chosen)
@@ -394,9 +408,11 @@ def _sort(batches: list[_Batch], bank: PrimitiveBank, poses: Poses, view: View) 
     places[order] = np.arange(1, len(order) + 1)
     place = np.where(solid, places[owners], 0)
     index = np.lexsort((-depths, ranks, place))
-    corners = [c for b in batches for c in b.corners]
+    counts = [len(b.corners) for b in batches]
     return Projected(
-        [corners[i] for i in index.tolist()],
+        tuple(b.corners for b in batches),
+        np.repeat(np.arange(len(batches)), counts)[index],
+        np.concatenate([np.arange(count) for count in counts])[index],
         bank.surfaces[joined('rows')[index]],
         owners[index],
         joined('normals')[index],

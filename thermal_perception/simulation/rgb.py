@@ -39,7 +39,7 @@ NOISE_TILE = 1200
 
 def scene_light(
     projected: Projected,
-    numbers: NDArray[np.int32],
+    numbers: NDArray[np.uint16],
     world: World,
     view: View,
     ground_is: Horizon,
@@ -50,8 +50,8 @@ def scene_light(
     """Light that reaches the lens: B, G and R planes (H, W) float32, dazzling lamps included."""
     climate = world.climate
     planes = _background(world, view, ground_is, base_x)
-    painted = look_up(_surface_values(projected, climate, view), numbers, view.size, scale)
-    *colours, opacity = cv2.split(painted)
+    values = _surface_values(projected, climate, view)
+    *colours, opacity = look_up(values, numbers, view.size, scale)
     fog = climate.rgb_extinction_per_m
     shade = surface_texture(projected, numbers, scale, extinction_per_m=fog)
     shade *= TEXTURE_CONTRAST
@@ -75,9 +75,9 @@ def _background(
     climate = world.climate
     levels, beyond = world.ground.bgr_levels, world.backdrop.bgr
     picture = backgrounds.over_ground(levels, beyond, world, view, ground_is, base_x=base_x)
-    clear = cv2.exp(ground_is.distance_m * np.float32(-climate.rgb_extinction_per_m))
+    clear = ground_is.transmission(climate.rgb_extinction_per_m)
     # The far backdrop is painted as it looks; only the ground needs light.
-    light = np.where(ground_is.is_ground > 0, _ground_light(climate, view, ground_is), 1.0)
+    light = np.where(ground_is.is_ground, _ground_light(climate, view, ground_is), 1.0)
     gain = cv2.multiply(light.astype(np.float32), clear, scale=1.0 / 255.0)
     veil = 1.0 - clear
     air = _air_light(climate)
@@ -98,7 +98,7 @@ def _ground_light(
         return np.float32(light)
     columns = (np.arange(view.size[1], dtype=np.float32) - view.K[0, 2]) / view.K[0, 0]
     beam = np.exp(-((np.arctan(columns) / BEAM_HALF_RAD) ** 2))[None].astype(np.float32)
-    return light + STREET_LIGHT + beam * _headlight(ground_is.distance_m)
+    return light + STREET_LIGHT + beam * ground_is.fine(_headlight(ground_is.distance_m))
 
 
 def _headlight(distance_m: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,7 +138,7 @@ def _surface_values(projected: Projected, climate: Climate, view: View) -> NDArr
 
 def _glare(
     projected: Projected,
-    numbers: NDArray[np.int32],
+    numbers: NDArray[np.uint16],
     climate: Climate,
     view: View,
     scale: int,

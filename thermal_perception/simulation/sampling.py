@@ -19,45 +19,63 @@ TILE = 256
 
 
 def look_up(
-    table: NDArray[np.float32], numbers: NDArray[np.int32], size: tuple[int, int], scale: int
-) -> NDArray[np.float32]:
-    """Look up rows of values per fine pixel and average them over each camera pixel.
+    table: NDArray[np.float32], numbers: NDArray[np.uint16], size: tuple[int, int], scale: int
+) -> list[NDArray[np.float32]]:
+    """Look up values per fine pixel and average them over each camera pixel.
 
     Args:
-        table: (N, 2) or (N, 4) float32.
+        table: (N, C) float32.
         numbers: (H * scale, W * scale) rows of the table.
         size: (H, W).
         scale: fine pixels per camera pixel and axis.
 
     Returns:
-        (H, W, 2 or 4) float32.
+        C planes (H, W) float32.
     """
-    columns = table.shape[1]
-    # One gather of a whole row as a complex number instead of one per column.
-    rows = np.ascontiguousarray(table).view(np.complex64 if columns == 2 else np.complex128)
-    fine = rows[:, 0][numbers].view(np.float32).reshape(*numbers.shape, columns)
-    if scale == 1:
-        return fine
-    return np.asarray(cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    planes = [gather(column, numbers) for column in table.T]
+    if scale > 1:
+        area = cv2.INTER_AREA
+        planes = [np.asarray(cv2.resize(p, size[::-1], interpolation=area)) for p in planes]
+    return planes
+
+
+def gather(table: NDArray[np.float32], numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """`table[numbers]`, four times faster where OpenCV looks up 16-bit numbers (5.0 does)."""
+    if not _opencv_takes_16_bit():
+        return np.asarray(table[numbers], np.float32)
+    whole = np.zeros(1 << 16, np.float32)
+    whole[: len(table)] = table
+    return np.asarray(cv2.LUT(numbers, whole), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _opencv_takes_16_bit() -> bool:
+    table = np.arange(1 << 16, dtype=np.float32)
+    numbers = np.array([[0, 1, 40000]], np.uint16)
+    try:
+        return bool((cv2.LUT(numbers, table) == numbers).all())
+    except cv2.error:
+        return False
 
 
 def surface_texture(
-    projected: Projected, numbers: NDArray[np.int32], scale: int, *, extinction_per_m: float
+    projected: Projected, numbers: NDArray[np.uint16], scale: int, *, extinction_per_m: float
 ) -> NDArray[np.float32]:
     """(H, W) kelvin: a pattern that hangs on each surface, moves with it, and fades in fog."""
-    centre = numbers[scale // 2 :: scale, scale // 2 :: scale]
+    centre = np.ascontiguousarray(numbers[scale // 2 :: scale, scale // 2 :: scale])
     height, width = centre.shape
-    table = np.zeros((len(projected.surfaces) + 1, 2), np.float32)  # amplitude, anchor
     clear = np.exp(-extinction_per_m * projected.depths)
-    table[1:, 0] = projected.surfaces[:, TEXTURE] * (projected.surfaces[:, OPACITY] > 0) * clear
+    solid = projected.surfaces[:, OPACITY] > 0
+    amplitude = np.r_[0.0, projected.surfaces[:, TEXTURE] * solid * clear].astype(np.float32)
     at = np.mod(projected.low, TILE).astype(np.int32)
     anchors = at[:, 1] * TILE + at[:, 0] + 7919 * projected.owners
-    table[1:, 1] = anchors.astype(np.int32).view(np.float32)
-    values = table.view(np.complex64)[:, 0][centre].view(np.float32).reshape(height, width, 2)
+    # Whole numbers below 2^24 survive as float32.
+    anchors = np.r_[0, np.mod(anchors, TILE * TILE)].astype(np.float32)
     where = np.arange(height, dtype=np.int32)[:, None] * TILE + np.arange(width, dtype=np.int32)
-    where -= values[:, :, 1].view(np.int32)
-    where = np.bitwise_and(where, TILE * TILE - 1)
-    return np.asarray(values[:, :, 0] * _tile().ravel()[where], np.float32)
+    where -= gather(anchors, centre).astype(np.int32)
+    pattern = _tile().ravel()[np.bitwise_and(where, TILE * TILE - 1)]
+    pattern *= gather(amplitude, centre)
+    return np.asarray(pattern, np.float32)
 
 
 @lru_cache(maxsize=1)

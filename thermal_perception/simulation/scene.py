@@ -72,7 +72,7 @@ class Scene:
     """
 
     def __init__(self, preset: Preset, condition: str = 'day', seed: int = 0) -> None:
-        """Lay out the world; takes about half a second.
+        """Lay out the world; takes about a second.
 
         Raises:
             SimulationError: if the preset or condition is unknown, or the seed is negative.

@@ -167,12 +167,18 @@ def _add_leaves(
     count, inner = 80, 14
     direction = rng.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    share = rng.random(count) ** 0.45 * np.where(np.arange(count) < inner, 0.72, 1.0)
-    at = centre + direction * share[:, None] * radius * (1.0, 1.0, 0.85)
-    warm = leaf.kelvin + rng.normal(0.0, 0.45, count) + 0.6 * (0.7 - share)
+    size = radius * rng.uniform(0.06, 0.13, count)
+    size[:inner] = radius * rng.uniform(0.28, 0.40, inner)
+    reach = radius * 0.72 * rng.random(count) ** 0.45
+    # Each leaf grows on the rim of a clump.
+    clump_of = rng.integers(inner, size=count)
+    reach[inner:] = size[clump_of[inner:]] * rng.uniform(0.85, 1.25, count - inner)
+    offset = direction * reach[:, None] * (1.0, 1.0, 0.85)
+    at = centre + offset
+    at[inner:] += offset[clump_of[inner:]]
+    out = np.linalg.norm(at - centre, axis=1) / radius
+    warm = leaf.kelvin + rng.normal(0.0, 0.45, count) + 0.6 * (0.7 - out)
     shade = rng.uniform(0.7, 1.2, count) * (0.9 + 0.3 * (at[:, 2] - centre[2]) / radius)
-    size = radius * rng.uniform(0.07, 0.15, count)
-    size[:inner] = radius * rng.uniform(0.26, 0.36, inner)
     jagged = rng.uniform(0.1, 50.0, count) * (np.arange(count) >= inner)
     for i, point in enumerate(at.tolist()):
         clump = leaf._replace(

@@ -10,7 +10,7 @@ import numpy as np
 
 from thermal_perception.simulation import backgrounds
 from thermal_perception.simulation.radiometry import seen_kelvin, to_counts
-from thermal_perception.simulation.sampling import look_up, surface_texture
+from thermal_perception.simulation.sampling import gather, look_up, surface_texture
 from thermal_perception.simulation.shapes import EMISSIVITY, KELVIN, OPACITY
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 NOISE_TILE = 1024
 ROUND_SUNLIT = 0.4  # round things have a sunny and a shady side
 BINS = 2048
+SHARPEN_PX = 1.6  # width of the detail that AGC boosts
 
 
 def scene_kelvin(
     projected: Projected,
-    numbers: NDArray[np.int32],
+    numbers: NDArray[np.uint16],
     world: World,
     view: View,
     ground_is: Horizon,
@@ -40,10 +41,8 @@ def scene_kelvin(
     """Apparent temperatures before the lens, (H, W) float32 kelvin."""
     background = _background(world, view, ground_is, base_x)
     surfaces = _surface_values(projected, world.climate)
-    painted = look_up(surfaces, numbers, view.size, scale)  # H, W, (kelvin, opacity)
-    kelvin, opacity = cv2.split(painted)
-    image = np.asarray(cv2.multiply(background, 1.0 - opacity), np.float32)
-    image += kelvin
+    kelvin, opacity = look_up(surfaces, numbers, view.size, scale)
+    image = kelvin + background - background * opacity
     haze = world.climate.thermal_extinction_per_m
     image += surface_texture(projected, numbers, scale, extinction_per_m=haze)
     return image
@@ -54,11 +53,14 @@ def _background(
 ) -> NDArray[np.float32]:
     levels, beyond = world.ground.kelvin_levels, world.backdrop.kelvin
     climate = world.climate
-    image = backgrounds.over_ground(levels, beyond, world, view, ground_is, base_x=base_x)
+    image: NDArray[np.float32] = backgrounds.over_ground(
+        levels, beyond, world, view, ground_is, base_x=base_x
+    )
     # The air is linear in temperature here; over a street's range the error is below 0.1 K.
-    clear = cv2.exp(ground_is.distance_m * np.float32(-climate.thermal_extinction_per_m))
     image -= np.float32(climate.air)
-    return np.asarray(cv2.multiply(image, clear), np.float32) + np.float32(climate.air)
+    image *= ground_is.transmission(climate.thermal_extinction_per_m)
+    image += np.float32(climate.air)
+    return image
 
 
 def _surface_values(projected: Projected, climate: Climate) -> NDArray[np.float32]:
@@ -150,11 +152,12 @@ def apply_agc(kelvin: NDArray[np.float32], agc: Agc) -> NDArray[np.uint8]:
     codes = levels.astype(np.uint16)
     histogram = np.bincount(codes[::2, ::2].ravel(), minlength=BINS).astype(np.float64)
     curve = _tone_curve(histogram, (high - low) / BINS, agc)
-    image = curve.astype(np.float32).take(codes)
+    image = gather(curve.astype(np.float32), codes)
     if agc.sharpen > 0:
-        soft = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.6), np.float32)
+        soft = cv2.GaussianBlur(image, (7, 7), SHARPEN_PX)
         image += np.float32(agc.sharpen) * (image - soft)
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    np.maximum(image, 0.0, out=image)
+    return np.asarray(cv2.convertScaleAbs(image), np.uint8)
 
 
 def _tone_curve(histogram: NDArray[np.float64], bin_k: float, agc: Agc) -> NDArray[np.float64]:

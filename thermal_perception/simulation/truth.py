@@ -59,7 +59,7 @@ class Visible:
 
 def find_visible(
     projected: Projected,
-    numbers: NDArray[np.int32],
+    numbers: NDArray[np.uint16],
     bank: PrimitiveBank,
     view: View,
     scale: int,
@@ -148,10 +148,13 @@ def _silhouettes_px(projected: Projected, runs: list[_Run], scale: int) -> list[
     extent = (high - low).max(1, keepdims=True) * scale
     zoom = np.minimum(1.0, SILHOUETTE_PX / np.maximum(extent, 1.0)) * scale
     sizes = np.ceil((high - low) * zoom).astype(int) + 4
-    corners = [c for run in runs for c in projected.corners[run.first : run.last]]
-    each = np.repeat(np.arange(len(runs)), counts)
+    corners = [c for run in runs for c in projected.corners(run.first, run.last)]
+    lengths = [len(c) for c in corners]
+    each = np.repeat(np.repeat(np.arange(len(runs)), counts), lengths)
     origins = (low - 1.5 / zoom).astype(np.float32)
-    outlines = iter(fixed_point(corners, zoom.astype(np.float32)[each], origins[each]))
+    joined = fixed_point(np.concatenate(corners), zoom.astype(np.float32)[each], origins[each])
+    ends = np.cumsum(lengths).tolist()
+    outlines = iter([joined[a:b] for a, b in zip([0, *ends], ends)])
     areas = []
     for count, (width, height), factor in zip(counts, sizes.tolist(), zoom[:, 0].tolist()):
         canvas = np.zeros((height, width), np.uint8)
