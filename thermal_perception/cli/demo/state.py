@@ -19,6 +19,7 @@ _WAITING = 300
 """Answers and truths kept while their counterpart is on its way."""
 _RECENT = 100
 _LEVELS = ('OK', 'WARN', 'ERROR', 'STALE')  # by the number in the message
+_FATES = ('replaced', 'discarded', 'dropped', 'failed')
 _SEVERITY = ('OK', 'WARN', 'STALE', 'ERROR')
 
 
@@ -47,13 +48,14 @@ class NodeReport:
         }
 
     @property
-    def dropped(self) -> dict[str, int]:
-        """Inputs that were not processed, by cause."""
-        return {
-            key.removeprefix('dropped '): int(text)
-            for key, text in self.values.items()
-            if key.startswith('dropped ') and text.isdigit()
-        }
+    def not_processed(self) -> dict[str, int]:
+        """Inputs that got no answer, by cause; `replaced` by a newer one is the usual."""
+        counts = {}
+        for key, text in self.values.items():
+            fate, _, cause = key.partition(' ')
+            if fate in _FATES and text.isdigit() and int(text):
+                counts[cause or fate] = int(text)
+        return counts
 
 
 def report_of(statuses: Sequence[Any]) -> NodeReport:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _FACTS_WIDTH = 46
 _LEVEL_STYLES = {'OK': 'green', 'WARN': 'yellow', 'ERROR': 'bold red', 'STALE': 'magenta'}
-_MANY_DROPS = 4
+_MANY_CAUSES = 4
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,13 @@ def summary_table(state: DemoState) -> Table:
     """Return what the demo found, for the end."""
     table = _grid(max_width=None)
     table.add_row('frames answered', f'{state.frames} at {state.rate_hz:.1f} Hz')
+    table.add_row('not processed', _not_processed(state))
     table.add_row('age of an answer', _age(state))
     for stage, (median, p99) in state.node.stages_ms.items():
         table.add_row(f'  {stage}', f'{median} ms median, {p99} ms p99')
     found = ', '.join(f'{n} {name}' for name, n in state.by_class.most_common()) or 'nothing'
     table.add_row('boxes', f'{state.boxes}: {found}' if state.boxes else found)
-    table.add_row('against the truth', _score(state))
+    _add_score(table, state)
     return table
 
 
@@ -176,8 +177,7 @@ def _pipeline(state: DemoState) -> Table:
     table.add_row('frames answered', f'{state.frames}')
     table.add_row('rate', f'{state.rate_hz:.1f} Hz')
     table.add_row('age of an answer', _age(state))
-    drops = sorted(((n, c) for c, n in node.dropped.items() if n), reverse=True)[:_MANY_DROPS]
-    table.add_row('not processed', ', '.join(f'{n} {c}' for n, c in drops) or 'none')
+    table.add_row('not processed', _not_processed(state))
     return table
 
 
@@ -195,15 +195,16 @@ def _found(state: DemoState) -> Table:
     table = _grid()
     for name in sorted(state.by_class):
         table.add_row(name, f'{state.now_by_class[name]:3d} now {state.by_class[name]:6d} in all')
-    table.add_row('against the truth', Text(_score(state), style='bold'))
+    _add_score(table, state)
     return table
 
 
-def _score(state: DemoState) -> str:
+def _add_score(table: Table, state: DemoState) -> None:
     if not state.scored:
-        return 'no ground truth'
-    matches = state.matches
-    return f'precision {fraction(matches.precision)}, recall {fraction(matches.recall)} %'
+        table.add_row('ground truth', 'none yet')
+        return
+    table.add_row('precision', Text(f'{fraction(state.matches.precision)} %', style='bold'))
+    table.add_row('recall', Text(f'{fraction(state.matches.recall)} %', style='bold'))
 
 
 def _age(state: DemoState) -> str:
@@ -214,6 +215,11 @@ def _age(state: DemoState) -> str:
 
 def _ms(value: float | None) -> str:
     return '-' if value is None else f'{value:.0f}'
+
+
+def _not_processed(state: DemoState) -> str:
+    counts = sorted(((n, c) for c, n in state.node.not_processed.items()), reverse=True)
+    return ', '.join(f'{n} {cause}' for n, cause in counts[:_MANY_CAUSES]) or 'none'
 
 
 def _known(state: DemoState, *keys: str) -> list[str]:
