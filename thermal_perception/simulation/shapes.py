@@ -95,25 +95,25 @@ class ShapeBuilder:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._polygons: list[NDArray[np.float32]] = []
+        self._polygons: list[list[Sequence[float]]] = []
         self._polygon_meta: list[tuple[int, bool, Surface]] = []
         self._capsules: list[tuple[Point, Point, float, float]] = []
         self._capsule_meta: list[tuple[int, Surface]] = []
 
     def polygon(
         self,
-        corners: ArrayLike,
+        corners: Sequence[Sequence[float]] | NDArray[np.floating],
         surface: Surface,
         *,
         rank: int = 0,
-        outward: ArrayLike | None = None,
+        outward: Sequence[float] | NDArray[np.floating] | None = None,
     ) -> None:
         """Add a flat convex polygon of 3..8 corners; without `outward` both sides show."""
-        points = np.asarray(corners, np.float32)
-        if outward is not None and _turns_away(points.tolist(), np.asarray(outward).tolist()):
-            points = points[::-1]
-        padded = np.concatenate([points, np.repeat(points[-1:], CORNERS - len(points), 0)])
-        self._polygons.append(padded)
+        # Plain lists: a town has thirty thousand polygons, and numpy is slow with small things.
+        points = corners.tolist() if isinstance(corners, np.ndarray) else list(corners)
+        if outward is not None and _turns_away(points, outward):
+            points.reverse()
+        self._polygons.append(points + [points[-1]] * (CORNERS - len(points)))
         self._polygon_meta.append((rank, outward is None, surface))
 
     def capsule(
@@ -187,7 +187,9 @@ def inset(corners: ArrayLike, keep: float) -> NDArray[np.float64]:
     return middle + (points - middle) * keep
 
 
-def _turns_away(corners: Sequence[Sequence[float]], outward: Sequence[float]) -> bool:
+def _turns_away(
+    corners: Sequence[Sequence[float]], outward: Sequence[float] | NDArray[np.floating]
+) -> bool:
     """Whether the normal by Newell's sum points against `outward`; numpy is slower here."""
     nx = ny = nz = 0.0
     for (x0, y0, z0), (x1, y1, z1) in zip(corners, [*corners[1:], corners[0]]):
