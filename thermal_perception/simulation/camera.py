@@ -240,11 +240,11 @@ class _Draws:
         if self._rng is None:
             return ThermalSensor()
         agc = Agc(
-            equalise=self.around(0, 0.1, 0.75 if road else 0.4),
+            equalise=self.around(0, 0.1, 0.75 if road else 0.5),
             plateau=self.around(0, 0.006, 0.03),
             tails=self.around(0, 0.0005, 0.006),
             least_span_k=self.around(0, 3.0, 12.0) * (1.0 if road else 2.0),
-            sharpen=self.around(0, 0.0, 1.2 if road else 0.5),
+            sharpen=self.around(0, 0.0, 1.2 if road else 0.7),
             middle=self.around(0, 0.32, 0.55),
         )
         return ThermalSensor(
