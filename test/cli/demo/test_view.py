@@ -20,7 +20,7 @@ from thermal_perception.cli.demo.view import (
 )
 from thermal_perception.types import Detections
 
-MOMENT = Moment('fusion_detr_lite on simulated road', 5.0, 20.0)
+MOMENT = Moment('fusion_detr_lite on simulated road', 9.0, 5.0, 20.0)
 
 
 def seen(live=True):
@@ -92,7 +92,7 @@ def test_picture_keeps_its_aspect():
 
 
 def test_bag_without_end_shows_seconds_and_no_age():
-    text = text_of(live_view(seen(live=False), None, Moment('bag', 7.2, None), (40, 80)), 80)
+    text = text_of(live_view(seen(live=False), None, Moment('bag', 9.0, 7.2, None), (40, 80)), 80)
     assert '7 s' in text
     assert 'recorded stamps' in text
 
@@ -119,6 +119,15 @@ def test_screen_off_a_terminal_is_a_log(capsys):
         assert isinstance(screen, LogScreen)
         screen.show(seen(), None, MOMENT)
     assert capsys.readouterr().out.startswith('  5.0 s  frames=1')
+
+
+def test_start_is_said_once_in_a_log_and_counted_on_a_screen(capsys):
+    starting = Moment('the title', 4.0, None, 20.0)
+    screen = LogScreen()
+    screen.show(DemoState(), None, starting)
+    screen.show(DemoState(), None, starting)
+    assert capsys.readouterr().out == 'the title: starting\n'
+    assert 'starting, 4 s' in text_of(live_view(DemoState(), None, starting, (40, 80)), 80)
 
 
 def test_screen_on_a_terminal_is_drawn():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 import os
 from pathlib import Path
 import shutil
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from thermal_perception.cli.processes import Child
 
 _NODE = 'fusion_detr'
-_START_LIMIT_S = 60.0
+_START_LIMIT_S = 180.0
+"""A busy machine takes minutes to import PyTorch and to build the simulated world."""
 _PICTURES = 5
 
 
@@ -174,16 +176,24 @@ def _watch(
     while source.process.poll() is None:
         children.check()
         now_s = time.monotonic()
-        if started_s is None and listener.look(lambda state, _: state.frames):
+        if started_s is None and listener.look(_has_answers):
             started_s = now_s
         if started_s is None and now_s - launched_s > _START_LIMIT_S:
             raise NothingDetected(_silence(options, f'within {_START_LIMIT_S:.0f} s'))
-        moment = Moment(options.title, now_s - (started_s or now_s), options.wanted_s)
+        elapsed_s = None if started_s is None else now_s - started_s
+        moment = Moment(options.title, now_s - launched_s, elapsed_s, options.wanted_s)
         listener.look(partial(_show, screen, moment))
-        if options.wanted_s is not None and moment.elapsed_s >= options.wanted_s:
+        if elapsed_s is not None and elapsed_s >= (options.wanted_s or inf):
             return
         time.sleep(screen.every_s)
     children.check()
+
+
+def _has_answers(state: DemoState, _: Any) -> bool:
+    """Tell whether the node has answered; one that says it cannot is not waited for."""
+    if not state.frames and state.node.level == 'ERROR':
+        raise NothingDetected(f'{_NODE}: {state.node.message}')
+    return state.frames > 0
 
 
 def _show(screen: Screen, moment: Moment, state: DemoState, overlay: Any) -> None:

@@ -33,10 +33,18 @@ _MANY_CAUSES = 4
 
 @dataclass(frozen=True)
 class Moment:
-    """Where the demo is: its title, and seconds done of how many (None: until the bag ends)."""
+    """Where the demo is.
+
+    Attributes:
+        title: what is shown.
+        since_launch_s: seconds since the processes were started.
+        elapsed_s: seconds since the first answer; None before it.
+        duration_s: seconds to go on for from then; None for until the bag ends.
+    """
 
     title: str
-    elapsed_s: float
+    since_launch_s: float
+    elapsed_s: float | None
     duration_s: float | None
 
 
@@ -69,9 +77,16 @@ class LogScreen:
 
     every_s = 2.0
 
+    def __init__(self) -> None:
+        self._said_starting = False
+
     def show(self, state: DemoState, overlay: NDArray[Any] | None, moment: Moment) -> None:
-        """Print a line."""
-        print(log_line(state, moment.elapsed_s), flush=True)
+        """Print a line; while nothing has come yet, only once."""
+        if moment.elapsed_s is not None:
+            print(log_line(state, moment.elapsed_s), flush=True)
+        elif not self._said_starting:
+            print(f'{moment.title}: starting', flush=True)
+            self._said_starting = True
 
 
 @contextmanager
@@ -155,6 +170,8 @@ def summary_table(state: DemoState) -> Table:
 
 
 def _time_bar(moment: Moment) -> RenderableType:
+    if moment.elapsed_s is None:
+        return Text(f'starting, {moment.since_launch_s:.0f} s', style='dim')
     if moment.duration_s is None:
         return Text(f'{moment.elapsed_s:.0f} s', style='dim')
     row = Table.grid(padding=(0, 1), expand=True)

@@ -1,0 +1,108 @@
+"""The demo as a user runs it: cameras and node as processes over DDS, and how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import json
+import os
+import subprocess
+
+import pytest
+
+from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
+from thermal_perception.cli.demo.demo import DemoOptions
+from thermal_perception.cli.processes import command_of
+from thermal_perception.errors import ConfigError
+from thermal_perception.models.checkpoint import load_checkpoint, save_checkpoint
+
+
+def run_demo(*arguments):
+    return subprocess.run(
+        command_of('demo', *map(str, arguments)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
+
+
+@pytest.mark.timeout(280)
+def test_simulated_cameras_are_watched_and_recorded(tmp_path, checkpoint):
+    output = tmp_path / 'output'
+    done = run_demo(
+        '--checkpoint',
+        checkpoint,
+        '--duration',
+        2,
+        '--rate',
+        4,
+        '--output',
+        output,
+        '--device',
+        'cpu',
+        '--seed',
+        20_001,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((output / 'summary.json').read_text())
+    assert summary['frames'] >= 1
+    assert summary['boxes'] >= 1
+    assert summary['frames_with_truth'] >= 1
+    assert 0 <= summary['precision'] <= 1
+    assert 'model median [ms]' in summary['diagnostics']
+    assert {p.name for p in output.iterdir()} >= {'overlay.mp4', 'logs', 'summary.json'}
+    assert 'seed 20001: starting' in done.stdout
+    assert 'frames=' in done.stdout
+
+
+@pytest.mark.timeout(280)
+def test_bag_is_replayed_to_its_end_and_finding_nothing_fails(tmp_path, dataset, checkpoint):
+    images, truth = dataset / 'images' / 'val', dataset / 'annotations' / 'val.json'
+    bag_from_images(
+        BagOptions(images, tmp_path / 'bag', rate_hz=2, annotations=truth, topic='/seeker/image')
+    )
+
+    loaded = load_checkpoint(checkpoint)
+    blind = tmp_path / 'blind.safetensors'
+    save_checkpoint(blind, loaded.state, replace(loaded.info, score_threshold=1.0))
+    done = run_demo('--bag', tmp_path / 'bag', '--checkpoint', blind, '--output', tmp_path / 'out')
+    assert done.returncode == 1
+    assert 'fusion_detr answered' in done.stderr
+    assert 'never found anything' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_missing_or_damaged_weights_are_said_at_once(tmp_path):
+    done = run_demo('--checkpoint', tmp_path / 'no.safetensors', '--output', tmp_path / 'out')
+    assert done.returncode == 1
+    assert 'no.safetensors: no such file' in done.stderr
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.timeout(280)
+def test_node_that_cannot_start_ends_the_demo_with_its_reason(tmp_path):
+    broken = tmp_path / 'broken.safetensors'
+    broken.write_bytes(b'not weights')
+    done = run_demo('--checkpoint', broken, '--output', tmp_path / 'out', '--duration', 1)
+    assert done.returncode == 1
+    assert 'broken.safetensors' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'duration_s': 0}, '--duration 0: expected more than 0'),
+        ({'rate_hz': 0}, '--rate 0: expected more than 0'),
+        ({'bits': 12}, '--bits 12: expected 8 or 16'),
+    ],
+)
+def test_impossible_options_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        DemoOptions(**change)
+
+
+def test_simulation_ends_after_20_s_and_a_bag_at_its_end(tmp_path):
+    assert DemoOptions().wanted_s == 20.0
+    assert DemoOptions(bag=tmp_path).wanted_s is None
+    assert DemoOptions(bag=tmp_path, duration_s=3.0).wanted_s == 3.0
