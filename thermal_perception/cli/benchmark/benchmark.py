@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from thermal_perception.cli.benchmark.listener import Arrivals, BenchmarkListener
 
 _NODE = 'fusion_detr'
-_SKIP = 10
+_SKIP = 5
 _TRANSPORT_HZ = 30.0
 _START_LIMIT_S = 90.0
 
@@ -164,7 +164,7 @@ class _Bench:
 
     def _transport(self) -> tuple[Timing, float]:
         with self._processes(_TRANSPORT_HZ) as children:
-            frames = max(100, self._options.frames)
+            frames = self._options.frames
             images = self._listener.images(frames, children.check, _START_LIMIT_S)
             if len(images) < frames:
                 raise ThermalPerceptionError(f'transport: {len(images)} of {frames} images came')
