@@ -27,6 +27,8 @@ Transport = Literal['raw', 'compressed']
 
 # Above this part of the images lost on the way, the transport needs attention.
 _LOSS_TO_REPORT = 0.1
+# Before so many messages nothing can be said; a few are lost while nodes find each other.
+_MESSAGES_TO_JUDGE = 10
 _STAMP_REASONS = {
     'zero_stamp': 'the stamp is zero: the driver does not set it',
     'future': 'the stamp is in the future: are the clocks of camera and computer synchronised?',
@@ -140,10 +142,10 @@ class CameraInput:
 
     @property
     def loss(self) -> float:
-        """Part of the recent messages that the transport lost, 0..1."""
+        """Part of the recent messages that the transport lost, 0..1; 0 while there are few."""
         recent = self._received.recent
         everything = recent['lost'] + recent['received']
-        return recent['lost'] / everything if everything else 0.0
+        return recent['lost'] / everything if everything >= _MESSAGES_TO_JUDGE else 0.0
 
     @property
     def loss_text(self) -> str:
