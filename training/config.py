@@ -28,6 +28,7 @@ class OptimiserConfig:
         accumulate: micro-batches per step.
         normaliser: divide box losses by the objects of each `micro` batch, as DETR does, or of
             the whole `step`; with `step`, accumulating equals one large batch.
+        decay_all: decay every parameter, as DETR does.
     """
 
     lr: float = 1e-4
@@ -41,6 +42,7 @@ class OptimiserConfig:
     ema_decay: float = 0.0
     accumulate: int = 1
     normaliser: Literal['micro', 'step'] = 'micro'
+    decay_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -306,7 +306,7 @@ def _corners(xywh: list[list[float]]) -> NDArray[np.float32]:
 def _in_part(name: str, config: DatasetConfig) -> bool:
     if config.part == 'all':
         return True
-    digits = re.findall(r'\d+', name)
+    digits = re.findall(r'\d+', Path(name).stem)
     index = int(digits[-1]) if digits else 0
     held_out = (index // config.dev_block) % config.dev_every == config.dev_every - 1
     return held_out == (config.part == 'dev')

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class NonFiniteLossError(FloatingPointError):
-    """The loss became NaN or infinite; the run stops and the last checkpoint stays."""
+    """A loss or gradient became NaN or infinite; the run stops, the last checkpoint stays."""
 
 
 class AveragedWeights:
@@ -74,7 +74,9 @@ def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Ada
         {
             'params': parameters,
             'lr': config.backbone_lr if name.startswith('backbone') else config.lr,
-            'weight_decay': 0.0 if name.endswith('_no_decay') else config.weight_decay,
+            'weight_decay': (
+                config.weight_decay if config.decay_all or not name.endswith('_no_decay') else 0.0
+            ),
         }
         for name, parameters in model.trainable_groups().items()  # type: ignore[operator]
     ]
@@ -122,8 +124,11 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch; what does not fill a batch is left out."""
-        per_step = self.config.batch * self.config.optimiser.accumulate * self.processes.size
-        return max(1, self.samples.per_epoch // per_step)
+        return max(1, self.samples.per_epoch // self._per_step)
+
+    @property
+    def _per_step(self) -> int:
+        return self.config.batch * self.config.optimiser.accumulate * self.processes.size
 
     def fit(self) -> None:
         """Train from where the run is to its last epoch."""
@@ -147,7 +152,7 @@ class Trainer:
         return True
 
     def _epoch(self, epoch: int) -> None:
-        order = self.samples.order(epoch)
+        order = self._order(epoch)
         self.model.train()
         bar = tqdm(
             range(self.steps_per_epoch),
@@ -159,6 +164,11 @@ class Trainer:
         for step in bar:
             terms = self._step(order, epoch, step)
             bar.set_postfix(loss=f'{terms["loss"]:.3f}')
+
+    def _order(self, epoch: int) -> list[tuple[int, int]]:
+        """Return the samples of an epoch; a set smaller than one step is gone through again."""
+        order = self.samples.order(epoch)
+        return order * -(-self._per_step // len(order)) if len(order) < self._per_step else order
 
     def _step(self, order: list[tuple[int, int]], epoch: int, step: int) -> dict[str, float]:
         started = time.monotonic()
@@ -175,9 +185,12 @@ class Trainer:
         terms = self._accumulate(order, epoch, step)
         self.processes.average_gradients(self.model)
         self.scaler.unscale_(self.optimiser)
+        terms.update(self._fusion_terms())
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), self.config.optimiser.clip_norm
         )
+        if not (self.scaler.is_enabled() or bool(torch.isfinite(norm))):
+            raise NonFiniteLossError(f'step {total}: gradient norm {float(norm)}, terms {terms}')
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
@@ -203,6 +216,16 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value / len(batches)
         return sums
 
+    def _fusion_terms(self) -> dict[str, float]:
+        """Return what tells whether the fusion learns: w, and the gradient of its queries."""
+        terms: dict[str, float] = {}
+        for name, parameter in self.model.named_parameters():
+            if name.endswith('fusion.w'):
+                terms.update({f'w_{i}': float(w) for i, w in enumerate(parameter.detach())})
+            if name.endswith('fusion.query.weight') and parameter.grad is not None:
+                terms['grad_wq'] = float(parameter.grad.norm())
+        return terms
+
     def _load(self, order: list[tuple[int, int]], epoch: int, step: int) -> list[Batch]:
         """Return this process's micro-batches of a step."""
         size, micro, world = self.config.batch, self.config.optimiser.accumulate, self.processes
@@ -224,8 +247,10 @@ class Trainer:
         self.scaler.scale(loss / micro).backward()
         named = {k: float(v.detach()) for k, v in terms.items()}
         if output.fusion is not None:
-            mean = output.fusion.alpha_hat.detach().mean(0)
-            named.update({f'alpha_{i}': float(a) for i, a in enumerate(mean)})
+            alpha = output.fusion.alpha_hat.detach()
+            spread = {'': alpha.mean(0), '_min': alpha.amin(0), '_max': alpha.amax(0)}
+            for name, value in spread.items():
+                named.update({f'alpha{name}_{i}': float(a) for i, a in enumerate(value)})
         return {'loss': float(loss.detach()), **named}
 
     def _autocast(self) -> Any:

@@ -90,7 +90,8 @@ class FusionDetrCriterion(nn.Module):
             losses.update({f'dense_{k}': v * self.config.dense_weight for k, v in dense.items()})
         if self.config.entropy_weight and output.fusion is not None:
             p = output.fusion.alpha_hat
-            losses['entropy'] = self.config.entropy_weight * (p * p.log()).sum(-1).mean()
+            log = p.clamp(min=1e-12).log()  # a weight may be zero in single precision
+            losses['entropy'] = self.config.entropy_weight * (p * log).sum(-1).mean()
         return losses
 
     def _layer(
@@ -174,7 +175,10 @@ class FusionDetrCriterion(nn.Module):
         found, truth, weight = [], [], []
         for b, target in enumerate(targets):
             anchors = dense.anchors[b if len(dense.anchors) > 1 else 0].float()
-            assigned = self.assigner(logits[b].sigmoid(), boxes[b].detach(), anchors, target)
+            padding = None if dense.padding is None else dense.padding[b]
+            assigned = self.assigner(
+                logits[b].sigmoid(), boxes[b].detach(), anchors, target, padding
+            )
             target_scores[b, assigned.token, target.labels[assigned.truth]] = assigned.quality
             found.append(boxes[b, assigned.token])
             truth.append(target.boxes[assigned.truth])

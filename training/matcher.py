@@ -103,13 +103,28 @@ class TaskAlignedAssigner:
 
     @torch.no_grad()
     def __call__(
-        self, scores: Tensor, boxes: Tensor, anchors: Tensor, target: Target
+        self,
+        scores: Tensor,
+        boxes: Tensor,
+        anchors: Tensor,
+        target: Target,
+        padding: Tensor | None = None,
     ) -> DenseAssignment:
-        """Assign (N, K) scores, (N, 4) boxes and anchors (cxcywh) to the objects of one image."""
+        """Assign the tokens of one image to its objects.
+
+        Args:
+            scores: (N, K) in 0..1.
+            boxes: (N, 4) cxcywh predictions.
+            anchors: (N, 4) cxcywh the predictions started from.
+            target: objects of the image.
+            padding: (N,) bool, True for tokens that cannot be positive; or None.
+        """
         if len(target.labels) == 0:
             empty = target.labels.new_zeros(0)
             return DenseAssignment(empty, empty, scores.new_zeros(0))
         near = self._near(anchors, target)  # [N, M]
+        if padding is not None:
+            near &= ~padding[:, None]
         iou = pairwise_iou(cxcywh_to_xyxy(boxes), cxcywh_to_xyxy(target.boxes))
         fit = scores[:, target.labels].clamp(min=1e-4) ** self.alpha * (iou + 1e-3) ** self.beta
         fit = fit.masked_fill(~near, 0.0)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+from numpy.testing import assert_allclose
+import pytest
+
+from training.augment import (
+    AugmentConfig,
+    draw_view,
+    jitter_intensity,
+    warp_boxes,
+    warp_image,
+)
+
+SIZE = (120, 160)
+MARKER = np.array([[60.0, 40.0, 84.0, 56.0]], np.float32)
+
+
+def marked_image():
+    image = np.zeros(SIZE, np.float32)
+    x1, y1, x2, y2 = MARKER[0].astype(int)
+    image[y1:y2, x1:x2] = 1.0
+    return image
+
+
+def bounds(image):
+    """Return the box of what is bright, to a fraction of a pixel, from the summed intensities."""
+    bright = image > 0.5
+    rows, columns = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+
+
+CROP = AugmentConfig(crop_size=(96, 112), vertical_flip=0.5)
+WHOLE = AugmentConfig(crop_size=None, short_sides=(60, 90, 240), vertical_flip=0.5)
+DETR_CROP = AugmentConfig(crop_size=None, short_sides=(90, 240), crop_aug=1.0)
+
+
+@pytest.mark.parametrize('config', [CROP, WHOLE, DETR_CROP], ids=['crop', 'whole', 'DETR crop'])
+def test_boxes_follow_the_pixels_to_within_one_pixel(config):
+    compared = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        view = draw_view(config, SIZE, MARKER, np.ones(1), rng)
+        boxes, visible = warp_boxes(MARKER, *view)
+        image = warp_image(marked_image(), *view)
+        assert image.shape == view.size
+        if visible[0] > 0.6:
+            assert_allclose(bounds(image), boxes[0], atol=1.0)
+            compared += 1
+    assert compared > 20
+
+
+def test_a_crop_keeps_its_size_and_zoom_and_shows_no_less_of_the_image_than_it_can():
+    for seed in range(40):
+        view = draw_view(CROP, SIZE, MARKER, np.ones(1), np.random.default_rng(seed))
+        assert view.size == (96, 112)
+        back = np.linalg.inv(view.matrix[:, :2])
+        shown = np.sort((np.array([[0, 0], [112, 96]]) - view.matrix[:, 2]) @ back.T, axis=0)
+        for low, high, side in zip(*shown, (160, 120)):
+            within, beyond = low >= -1e-6 and high <= side + 1e-6, low < 0 and high > side
+            assert within or beyond
+        zoom = np.abs(np.diag(view.matrix))
+        assert zoom[0] == zoom[1]
+        assert 0.75 <= zoom[0] <= 1.4
+
+
+@pytest.mark.parametrize(('axis', 'flip'), [(0, 'horizontal_flip'), (1, 'vertical_flip')])
+@pytest.mark.parametrize('probability', [0.0, 1.0])
+def test_flips_happen_as_often_as_told(axis, flip, probability):
+    for crop_size in ((96, 112), None):
+        flips = {'horizontal_flip': 0.0, 'vertical_flip': 0.0, flip: probability}
+        config = AugmentConfig(crop_size=crop_size, **flips)
+        view = draw_view(config, SIZE, MARKER, np.ones(1), np.random.default_rng(0))
+        assert (view.matrix[axis, axis] < 0) == bool(probability)
+        assert view.matrix[1 - axis, 1 - axis] > 0
+
+
+def test_whole_images_keep_their_aspect_and_respect_both_limits():
+    config = AugmentConfig(crop_size=None, short_sides=(480, 800), max_long_side=900)
+    sizes = {
+        draw_view(config, SIZE, MARKER, np.ones(1), np.random.default_rng(s)).size
+        for s in range(20)
+    }
+    assert sizes == {(480, 640), (675, 900)}
+
+
+def test_crops_focus_on_the_object_that_is_asked_for():
+    boxes = np.array([[5, 5, 15, 15], [140, 100, 150, 110]], np.float32)
+    config = AugmentConfig(crop_size=(48, 48), zoom=(1.0, 1.0), focus=1.0)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        view = draw_view(config, SIZE, boxes, np.array([0.0, 1.0]), rng)
+        _, visible = warp_boxes(boxes, *view)
+        assert visible[1] > 0.5
+        assert visible[0] == 0
+
+
+def test_identity_leaves_the_image_and_half_a_pixel_moves_it_by_half():
+    image = np.random.default_rng(0).random((6, 8), dtype=np.float32)
+    identity = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    assert_allclose(warp_image(image, identity, (6, 8)), image, atol=1e-6)
+    shifted = warp_image(image, np.array([[1.0, 0, 0.5], [0, 1.0, 0]]), (6, 8))
+    assert_allclose(shifted[:, 1:], (image[:, 1:] + image[:, :-1]) / 2, atol=1e-2)
+
+
+def test_shrinking_averages_instead_of_picking_pixels():
+    stripes = np.tile(np.array([0.0, 1.0], np.float32), (64, 32))
+    quarter = warp_image(stripes, np.array([[0.25, 0, 0], [0, 0.25, 0]]), (16, 16))
+    assert_allclose(quarter[4:-4, 4:-4], 0.5, atol=0.05)
+
+
+def test_boxes_are_clipped_and_the_share_that_is_left_is_known():
+    boxes = np.array([[0, 0, 10, 10], [-5, 0, 5, 10], [30, 30, 40, 40]], np.float32)
+    moved, visible = warp_boxes(boxes, np.array([[1.0, 0, 0], [0, 1.0, -5]]), (20, 20))
+    assert_allclose(moved[:2], [[0, 0, 10, 5], [0, 0, 5, 5]])
+    assert_allclose(visible, [0.5, 0.25, 0.0])
+
+
+def test_no_boxes_stay_no_boxes():
+    moved, visible = warp_boxes(np.zeros((0, 4), np.float32), np.eye(2, 3), (20, 20))
+    assert (moved.shape, visible.shape) == ((0, 4), (0,))
+
+
+def test_intensities_stay_in_the_unit_interval_and_their_order_is_kept_without_noise():
+    config = AugmentConfig(noise=0.0, blur=0.0)
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    for seed in range(20):
+        changed = jitter_intensity(ramp.copy(), config, np.random.default_rng(seed))
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+        assert (np.diff(changed.ravel()) >= -1e-6).all()
+
+
+def test_intensity_is_gain_times_power_plus_offset():
+    config = AugmentConfig(
+        gain=(0.5, 0.5), offset=(0.1, 0.1), gamma=(2.0, 2.0), noise=0.0, blur=0.0
+    )
+    image = np.full((2, 2), 0.6, np.float32)
+    changed = jitter_intensity(image, config, np.random.default_rng(0))
+    assert_allclose(changed, 0.5 * 0.36 + 0.1, atol=1e-6)

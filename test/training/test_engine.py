@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from thermal_perception.models.checkpoint import load_checkpoint
+from training.config import OptimiserConfig
+from training.engine import (
+    AveragedWeights,
+    learning_rate_factor,
+    make_optimiser,
+    NonFiniteLossError,
+)
+
+DENOISED = {'queries': 'anchors', 'class_loss': 'focal', 'denoising': 4, 'dropout': 0.1}
+
+
+def log_of(run):
+    return [json.loads(line) for line in (run / 'log.jsonl').read_text().splitlines()]
+
+
+def steps_of(run):
+    """Return the logged terms of every step, without what depends on the clock."""
+    rows = [row for row in log_of(run) if 'step' in row]
+    return [{k: v for k, v in row.items() if k not in ('s', 'data_s')} for row in rows]
+
+
+class Interrupted(Exception):
+    """Stands for a power cut."""
+
+
+def test_a_resumed_run_has_exactly_the_losses_of_one_without_interruption(make_trainer):
+    options = {'model': DENOISED, 'epochs': 3, 'optimiser': {'ema_decay': 0.9}}
+    whole = make_trainer('whole', **options)
+    whole.fit()
+
+    def stop_in_second_epoch(state):
+        if trainer.progress.epoch == 2:
+            raise Interrupted
+        return {'mAP50': 0.1}
+
+    trainer = make_trainer('cut', evaluate=stop_in_second_epoch, **options)
+    with pytest.raises(Interrupted):
+        trainer.fit()
+    again = make_trainer('cut', **{**options, 'seed': 0})
+    with torch.no_grad():  # whatever it starts from is replaced
+        for parameter in again.model.parameters():
+            parameter.normal_()
+    assert again.resume()
+    assert again.progress.epoch == 1
+    again.fit()
+    expected = steps_of(whole.run)
+    assert [row['step'] for row in expected] == [0, 1, 2, 3, 4, 5]
+    assert steps_of(again.run)[-4:] == expected[-4:]
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name])
+        assert torch.equal(whole.average.state[name], again.average.state[name])
+
+
+def test_nothing_to_resume_is_said(make_trainer):
+    assert not make_trainer().resume()
+
+
+def test_losses_fall_and_every_step_is_logged(make_trainer):
+    trainer = make_trainer(epochs=4)
+    trainer.fit()
+    rows = steps_of(trainer.run)
+    assert len(rows) == 8
+    assert rows[-1]['loss'] < rows[0]['loss']
+    for row in rows:
+        assert row['loss'] == pytest.approx(row['class'] + row['l1'] + row['giou'], rel=1e-5)
+        assert sum(row[f'alpha_{i}'] for i in range(4)) == pytest.approx(1)
+        assert row['alpha_min_0'] <= row['alpha_0'] <= row['alpha_max_0']
+        assert row['grad_wq'] > 0
+    assert all(rows[-1][f'w_{i}'] != 0 for i in range(4))
+
+
+def test_each_epoch_leaves_a_state_and_a_checkpoint_and_no_part(make_trainer):
+    scores = iter([0.5, 0.4])
+    seen = []
+
+    def evaluate(state):
+        seen.append({k: v.clone() for k, v in state.items()})
+        return {'mAP50': next(scores)}
+
+    trainer = make_trainer(evaluate=evaluate)
+    trainer.fit()
+    files = {p.name for p in trainer.run.iterdir()}
+    assert files == {'log.jsonl', 'last.pt', 'last.safetensors', 'best.safetensors'}
+    best, last = (
+        load_checkpoint(trainer.run / f'{n}.safetensors').state for n in ('best', 'last')
+    )
+    for found, state in ((best, seen[0]), (last, seen[1])):  # the first epoch was the better one
+        assert all(torch.equal(found[k], v.half().float()) for k, v in state.items())
+    assert torch.load(trainer.run / 'last.pt', weights_only=True)['progress']['best'] == 0.5
+
+
+def test_a_crash_while_saving_leaves_the_state_before(make_trainer, monkeypatch):
+    trainer = make_trainer(epochs=1)
+    trainer.fit()
+    before = (trainer.run / 'last.pt').read_bytes()
+
+    def half_written(state, path):
+        path.write_bytes(b'half')
+        raise OSError('no space left')
+
+    monkeypatch.setattr(torch, 'save', half_written)
+    with pytest.raises(OSError, match='no space'):
+        trainer._save_state()
+    assert (trainer.run / 'last.pt').read_bytes() == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(make_trainer):
+    trainer = make_trainer(epochs=1)
+    trainer.fit()
+    before = (trainer.run / 'last.pt').read_bytes()
+    with torch.no_grad():
+        trainer.model.decoder.class_embed[0].bias[0] = float('nan')
+    trainer.progress.epoch = 0
+    with pytest.raises(FloatingPointError):
+        trainer.fit()
+    assert (trainer.run / 'last.pt').read_bytes() == before
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_break(make_trainer):
+    trainer = make_trainer()
+    trainer.model.neck.fusion.conv.weight.register_hook(lambda grad: grad * float('inf'))
+    with pytest.raises(NonFiniteLossError, match='step 0: gradient norm'):
+        trainer.fit()
+    assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
+    assert not (trainer.run / 'last.pt').exists()
+
+
+def test_accumulating_with_the_step_normaliser_equals_one_large_batch(make_trainer):
+    # The class loss of focal queries is divided by the same number as the box losses.
+    model = {'queries': 'anchors', 'class_loss': 'focal'}
+    runs = {}
+    for name, batch, accumulate in (('one', 4, 1), ('four', 1, 4)):
+        optimiser = {'accumulate': accumulate, 'normaliser': 'step'}
+        trainer = make_trainer(name, model=model, batch=batch, optimiser=optimiser, epochs=2)
+        trainer.fit()
+        runs[name] = steps_of(trainer.run)
+    assert len(runs['one']) == 2
+    for one, four in zip(runs['one'], runs['four']):
+        for term in ('loss', 'class', 'l1', 'giou', 'grad_norm'):
+            assert four[term] == pytest.approx(one[term], rel=1e-3)
+
+
+def test_a_set_smaller_than_one_step_is_gone_through_again(make_trainer):
+    trainer = make_trainer(batch=3, optimiser={'accumulate': 2}, epochs=1)
+    order = trainer._order(0)
+    assert trainer.steps_per_epoch == 1
+    assert len(order) >= 6
+    assert set(order) == {(0, n) for n in range(4)}
+    trainer.fit()
+    assert len(steps_of(trainer.run)) == 1
+
+
+def test_gradients_are_clipped_to_the_global_norm(make_trainer):
+    trainer = make_trainer(epochs=1, optimiser={'clip_norm': 0.01})
+    seen = []
+
+    def note(*_):
+        grads = [p.grad for p in trainer.model.parameters() if p.grad is not None]
+        seen.append(math.sqrt(sum(float(g.square().sum()) for g in grads)))
+
+    trainer.optimiser.register_step_pre_hook(note)
+    trainer.fit()
+    assert max(seen) <= 0.01 * 1.001
+    assert steps_of(trainer.run)[0]['grad_norm'] > 0.01  # what is logged is the norm before
+
+
+@pytest.mark.parametrize(
+    ('step', 'factor'),
+    [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (79, 1.0), (80, 0.1), (99, 0.1)],
+)
+def test_step_schedule_warms_up_and_drops(step, factor):
+    config = OptimiserConfig(warmup_steps=10, schedule='step', drop_at=0.8)
+    assert learning_rate_factor(step, 100, config) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(('step', 'factor'), [(9, 1.0), (10, 1.0), (55, 0.6), (100, 0.2)])
+def test_cosine_schedule_falls_to_its_end(step, factor):
+    config = OptimiserConfig(warmup_steps=10, schedule='cosine', final_factor=0.2)
+    assert learning_rate_factor(step, 100, config) == pytest.approx(factor)
+
+
+def test_learning_rate_of_the_backbone_is_its_own_and_both_follow_the_schedule(make_trainer):
+    rates = {'lr': 1e-3, 'backbone_lr': 1e-4, 'warmup_steps': 4}
+    trainer = make_trainer(epochs=1, optimiser=rates)
+    trainer.fit()
+    assert {g['base_lr'] for g in trainer.optimiser.param_groups} == {1e-3, 1e-4}
+    for group in trainer.optimiser.param_groups:
+        assert group['lr'] == pytest.approx(group['base_lr'] * 2 / 4)
+    assert [row['lr'] for row in steps_of(trainer.run)] == pytest.approx([0.25, 0.5])
+
+
+@pytest.mark.parametrize(('decay_all', 'expected'), [(False, {0.0, 0.1}), (True, {0.1})])
+def test_decay_spares_some_parameters_unless_told(make_trainer, decay_all, expected):
+    model = make_trainer().model
+    optimiser = make_optimiser(model, OptimiserConfig(weight_decay=0.1, decay_all=decay_all))
+    assert {g['weight_decay'] for g in optimiser.param_groups} == expected
+    assert sum(len(g['params']) for g in optimiser.param_groups) == sum(
+        p.requires_grad for p in model.parameters()
+    )
+
+
+def test_averaged_weights_by_hand():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    average = AveragedWeights(model, decay=0.5)
+    nn.init.ones_(model.weight)
+    average.update(model)  # decay 2/11
+    assert_close(average.state['weight'], torch.tensor([[9 / 11]]))
+    average.update(model)  # decay 3/12
+    assert_close(average.state['weight'], torch.tensor([[1 - 2 / 11 * 3 / 12]]))
+    for _ in range(20):
+        average.update(model)
+    before = average.state['weight'].clone()
+    nn.init.zeros_(model.weight)
+    average.update(model)  # decay 0.5 at last
+    assert_close(average.state['weight'], before / 2)
+
+
+def test_averaged_weights_are_what_is_saved_and_evaluated(make_trainer):
+    seen = []
+    trainer = make_trainer(
+        epochs=1,
+        optimiser={'ema_decay': 0.99},
+        evaluate=lambda state: seen.append(state['encoder.0.linear1.weight'].clone())
+        or {'mAP50': 0.0},
+    )
+    trainer.fit()
+    name = 'encoder.0.linear1.weight'
+    saved = load_checkpoint(trainer.run / 'last.safetensors').state[name]
+    assert torch.equal(seen[0], trainer.average.state[name])
+    assert torch.equal(saved, seen[0].half().float())
+    assert not torch.equal(trainer.model.state_dict()[name], seen[0])
+
+
+def test_half_precision_training_works_in_bf16(make_trainer):
+    trainer = make_trainer(epochs=1, precision='bf16')
+    trainer.fit()
+    assert all(math.isfinite(row['loss']) for row in steps_of(trainer.run))
+    assert next(trainer.model.parameters()).dtype == torch.float32
