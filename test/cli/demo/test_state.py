@@ -105,6 +105,10 @@ def test_report_joins_the_statuses_of_a_node_and_the_worst_speaks():
     assert report.stages_ms == {'model': ('12.5', '20.1')}
 
 
+def test_same_message_of_two_statuses_is_said_once():
+    assert report_of([status(b'\x00', 'active'), status(b'\x00', 'active')]).message == 'active'
+
+
 def test_error_speaks_louder_than_stale():
     statuses = [status(b'\x03', 'no image'), status(b'\x02', 'failed')]
     assert report_of(statuses).message == 'failed'

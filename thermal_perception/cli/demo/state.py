@@ -64,7 +64,7 @@ def report_of(statuses: Sequence[Any]) -> NodeReport:
     worst = max(levels, key=_SEVERITY.index)
     return NodeReport(
         worst,
-        '; '.join(s.message for s, level in zip(statuses, levels) if level == worst),
+        '; '.join(dict.fromkeys(s.message for s, of in zip(statuses, levels) if of == worst)),
         {v.key: v.value for status in statuses for v in status.values},
     )
 
@@ -84,7 +84,7 @@ class DemoState:
             live: stamps are of this machine's clock; False for a bag, whose ages mean nothing.
             rules: which objects count.
         """
-        self._live = live
+        self.live = live
         self._rules = rules or MatchingRules()
         self._truths: dict[int, Detections] = {}
         self._answers: dict[int, Detections] = {}
@@ -128,7 +128,7 @@ class DemoState:
 
     def age_ms(self, percentile: float) -> float | None:
         """Milliseconds from a frame's stamp to its answer, over the latest ones."""
-        if not self._live or not self._ages_s:
+        if not self.live or not self._ages_s:
             return None
         return 1000 * float(np.percentile(self._ages_s, percentile))
 

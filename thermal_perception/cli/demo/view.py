@@ -162,7 +162,7 @@ def summary_table(state: DemoState) -> Table:
     table.add_row('not processed', _not_processed(state))
     table.add_row('age of an answer', _age(state))
     for stage, (median, p99) in state.node.stages_ms.items():
-        table.add_row(f'  {stage}', f'{median} ms median, {p99} ms p99')
+        table.add_row(f'  {stage}', f'{_tenths(median)} ms median, {_tenths(p99)} ms p99')
     found = ', '.join(f'{n} {name}' for name, n in state.by_class.most_common()) or 'nothing'
     table.add_row('boxes', f'{state.boxes}: {found}' if state.boxes else found)
     _add_score(table, state)
@@ -204,7 +204,7 @@ def _stages(state: DemoState) -> Table:
     table.add_column('median ms', justify='right')
     table.add_column('p99 ms', justify='right')
     for stage, (median, p99) in state.node.stages_ms.items():
-        table.add_row(stage, median, p99)
+        table.add_row(stage, _tenths(median), _tenths(p99))
     return table
 
 
@@ -225,9 +225,17 @@ def _add_score(table: Table, state: DemoState) -> None:
 
 
 def _age(state: DemoState) -> str:
-    if state.age_ms(50) is None:
+    if not state.live:
         return 'not known: recorded stamps'
     return f'{_ms(state.age_ms(50))} ms median, {_ms(state.age_ms(99))} ms p99'
+
+
+def _tenths(text: str) -> str:
+    """Shorten a number of the diagnostics; other text stays."""
+    try:
+        return f'{float(text):.1f}'
+    except ValueError:
+        return text
 
 
 def _ms(value: float | None) -> str:
