@@ -58,10 +58,11 @@ def top_detections(
     pixels = torch.minimum(pixels.clamp(min=0), size)
     xyxy = pixels.cpu().numpy()
     keep = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
-    keep &= np.isfinite(xyxy).all(1)
+    found = scores.cpu().numpy()
+    keep &= np.isfinite(xyxy).all(1) & np.isfinite(found)
     return Detections(
         xyxy[keep],
-        scores.cpu().numpy()[keep],
+        found[keep],
         labels.cpu().numpy()[keep],
         class_names,
         stamp_ns,

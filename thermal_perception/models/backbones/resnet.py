@@ -48,7 +48,7 @@ class _Block(nn.Module):
         if self.downsample is None:
             return x
         conv, norm = self.downsample
-        assert isinstance(norm, FrozenBatchNorm2d)
+        assert isinstance(conv, FoldingConv2d) and isinstance(norm, FrozenBatchNorm2d)
         return conv_bn(conv, norm, x)
 
 

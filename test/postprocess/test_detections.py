@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+from numpy.testing import assert_allclose
+import pytest
+import torch
+
+from thermal_perception.postprocess import top_detections
+from thermal_perception.postprocess.detections import class_scores
+
+NAMES = ('person', 'car')
+BOX = [0.5, 0.5, 0.2, 0.4]
+
+
+def detect(logits, boxes, activation='softmax', **options):
+    return top_detections(
+        torch.tensor(logits),
+        torch.tensor(boxes),
+        activation=activation,
+        source_size=options.pop('source_size', (100, 200)),
+        class_names=NAMES,
+        **options,
+    )
+
+
+def test_softmax_drops_no_object_and_gives_each_query_its_best_class():
+    found = detect([[2.0, 0.0, 0.0], [0.0, 1.0, 3.0]], [BOX, BOX])
+    e = np.exp
+    assert_allclose(found.scores, [e(2) / (e(2) + 2), e(1) / (1 + e(1) + e(3))], rtol=1e-6)
+    assert found.labels.tolist() == [0, 1]
+
+
+def test_sigmoid_ranks_every_pair_of_query_and_class():
+    found = detect([[2.0, 1.0], [-1.0, 3.0]], [BOX, [0.5, 0.5, 0.4, 0.2]], 'sigmoid')
+    assert found.labels.tolist() == [1, 0, 1, 0]
+    assert_allclose(found.scores, 1 / (1 + np.exp([-3.0, -2.0, -1.0, 1.0])), rtol=1e-6)
+    assert_allclose(found.boxes_xyxy_px[0], [60, 40, 140, 60], rtol=1e-6)
+    assert_allclose(found.boxes_xyxy_px[1], [80, 30, 120, 70], rtol=1e-6)
+
+
+def test_boxes_come_in_pixels_of_the_raw_image_and_are_clipped_to_it():
+    boxes = [[0.1, 0.5, 0.4, 0.5], [0.9, 0.9, 0.4, 0.4]]
+    found = detect([[5.0, 0.0, 0.0], [4.0, 0.0, 0.0]], boxes)
+    assert_allclose(found.boxes_xyxy_px, [[0, 25, 60, 75], [140, 70, 200, 100]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'box',
+    [
+        pytest.param([0.5, 0.5, 0.0, 0.2], id='no width'),
+        pytest.param([1.5, 0.5, 0.2, 0.2], id='outside'),
+        pytest.param([0.5, float('nan'), 0.2, 0.2], id='NaN'),
+        pytest.param([0.5, 0.5, -0.2, 0.2], id='negative'),
+    ],
+)
+def test_boxes_without_area_in_the_image_are_left_out(box):
+    found = detect([[5.0, 0.0, 0.0], [4.0, 0.0, 0.0]], [box, BOX])
+    assert_allclose(found.boxes_xyxy_px, [[80, 30, 120, 70]], rtol=1e-6)
+
+
+def test_scores_that_are_not_numbers_are_left_out():
+    nan = float('nan')
+    found = detect([[nan, nan], [1.0, 0.0]], [BOX, BOX], 'sigmoid')
+    assert_allclose(found.scores, 1 / (1 + np.exp([-1.0, 0.0])), rtol=1e-6)
+
+
+def test_only_the_best_are_kept_in_descending_order():
+    logits = [[float(n), 0.0, 0.0] for n in (1, 3, 2, 5, 4)]
+    found = detect(logits, [BOX] * 5, limit=3)
+    assert len(found) == 3
+    assert (np.diff(found.scores) < 0).all()
+    assert_allclose(found.scores[0], np.exp(5) / (np.exp(5) + 2), rtol=1e-6)
+
+
+def test_no_query_gives_no_detection():
+    found = top_detections(
+        torch.zeros(0, 3),
+        torch.zeros(0, 4),
+        activation='softmax',
+        source_size=(10, 10),
+        class_names=NAMES,
+    )
+    assert len(found) == 0
+    assert found.boxes_xyxy_px.shape == (0, 4)
+
+
+def test_stamp_frame_and_size_of_the_source_are_carried():
+    found = detect([[1.0, 0.0, 0.0]], [BOX], stamp_ns=123, frame_id='thermal_optical')
+    assert (found.stamp_ns, found.frame_id) == (123, 'thermal_optical')
+    assert found.image_size == (100, 200)
+    assert found.class_names == NAMES
+
+
+def test_half_precision_logits_are_activated_in_single_precision():
+    logits = torch.tensor([[1.0, 2.0, 0.0]])
+    assert class_scores(logits.bfloat16(), 'softmax').dtype == torch.float32
+    assert_allclose(class_scores(logits.bfloat16(), 'sigmoid'), logits.sigmoid(), rtol=1e-6)
+
+
+def test_types_are_those_of_the_record():
+    found = detect([[1.0, 0.0, 0.0]], [BOX])
+    assert found.boxes_xyxy_px.dtype == np.float32
+    assert found.scores.dtype == np.float32
+    assert found.labels.dtype == np.int64
