@@ -30,16 +30,28 @@ def borrow_compiler(environment: Environment, variables: dict[str, str]) -> None
     target = environment.run('gcc', '-dumpmachine').strip()
     names = [f'g++-{major}', f'g++-{major}-{target.replace("_", "-")}', f'libstdc++-{major}-dev']
     root = _unpack(environment, 'g++', 'g++', names)
-    own = Path(environment.run('gcc', '-print-libgcc-file-name').strip()).resolve().parent
-    unpacked = root / own.relative_to('/')
-    for file in own.iterdir():  # a compiler that was moved looks for all of gcc's parts beside it
+    libraries = environment.run('gcc', '-print-libgcc-file-name').strip()
+    programs = environment.run('gcc', '-print-prog-name=cc1').strip()
+    for folder in {Path(libraries).resolve().parent, Path(programs).resolve().parent}:
+        _complete(root, folder)
+    variables['CXX'] = str(root / 'usr' / 'bin' / f'g++-{major}')
+
+
+def _complete(root: Path, installed: Path) -> None:
+    """Link what the unpacked twin of an installed folder lacks.
+
+    A compiler that was moved looks for all of gcc's parts beside itself, and libstdc++.so leads
+    to a library that the machine itself has.
+    """
+    unpacked = root / installed.relative_to('/')
+    unpacked.mkdir(parents=True, exist_ok=True)
+    for file in installed.iterdir():
         if not os.path.lexists(unpacked / file.name):
             link(unpacked / file.name, file)
     for file in unpacked.iterdir():
-        if file.is_symlink() and not file.exists():  # libstdc++.so leads to an installed library
+        if file.is_symlink() and not file.exists():
             aim = Path(os.path.normpath(unpacked / os.readlink(file)))
             link(file, Path('/') / aim.relative_to(root))
-    variables['CXX'] = str(root / 'usr' / 'bin' / f'g++-{major}')
 
 
 def _prepend(variables: dict[str, str], name: str, folder: Path) -> None:
