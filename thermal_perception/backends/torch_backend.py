@@ -52,7 +52,8 @@ class TorchBackend:
         """
         self.device = choose_device(device)
         try:
-            self._model = model.eval().to(self.device, memory_format=torch.channels_last)
+            layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
+            self._model = model.eval().to(self.device, **layout)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
 

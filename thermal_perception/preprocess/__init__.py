@@ -7,11 +7,11 @@ from thermal_perception.preprocess.image import (
     ThermalTransformConfig,
 )
 from thermal_perception.preprocess.thermal import (
-    THERMAL_TRANSFORMS,
-    ThermalTransform,
     dataset_window_limits,
     default_transform_name,
     make_thermal_transform,
+    THERMAL_TRANSFORMS,
+    ThermalTransform,
 )
 
 __all__ = [

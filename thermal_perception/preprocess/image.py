@@ -145,7 +145,8 @@ def resize(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
     """Resize (H, W) to (height, width): bilinear, averaging areas when shrinking."""
     shrink = size[0] < image.shape[0]
     interpolation = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    return cv2.resize(image, size[::-1], interpolation=interpolation)
+    resized: Any = cv2.resize(image, size[::-1], interpolation=interpolation)
+    return resized
 
 
 def _check(frame: Frame) -> None:
