@@ -160,6 +160,6 @@ def test_fact_21_four_synthetic_thermal_images_can_be_learned_by_heart(fusion, s
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        if step % 20 == 19 and mean_average_precision(model, images, scenes) > 0.95:
+        if step % 20 == 19 and mean_average_precision(model, images, scenes) > 0.9:
             break
     assert mean_average_precision(model, images, scenes) > 0.9
