@@ -207,21 +207,25 @@ class Graph:
         status = self.status(name)
         return status[2].get(key) if status else None
 
-    def until_status(self, name, level, text=''):
-        """Wait for a status of this level whose message holds the text.
+    def saw_status(self, name, level, text=''):
+        """Tell whether a status of this level came whose message holds the text.
 
-        What came since the status waited for before counts too: a fault is over soon.
+        What came since the status asked for before counts too: a fault is over soon.
         """
-        def there():
-            for index, message in enumerate(self.received['/diagnostics'][self.seen :]):
-                for status in message.status:
-                    found = (status.name.split(': ')[1], LEVELS[status.level])
-                    if found == (name, level) and text in status.message:
-                        self.seen += index + 1
-                        return True
-            return False
+        for index, message in enumerate(self.received['/diagnostics'][self.seen :]):
+            for status in message.status:
+                found = (status.name.split(': ')[1], LEVELS[status.level])
+                if found == (name, level) and text in status.message:
+                    self.seen += index + 1
+                    return True
+        return False
 
-        self.until(there, lambda: f'{name} {level} {text!r}, last {self.status(name)}')
+    def until_status(self, name, level, text=''):
+        """Wait for a status, see `saw_status`."""
+        self.until(
+            lambda: self.saw_status(name, level, text),
+            lambda: f'{name} {level} {text!r}, last {self.status(name)}',
+        )
 
 
 @pytest.fixture

@@ -238,10 +238,15 @@ def test_malformed_image_is_refused_with_its_cause(watched, fault, text, capfd):
     watched.images.publish(malformed(watched, fault))
     watched.until_status('thermal input', 'ERROR', f'all images rejected: 1 {fault}')
     assert watched.detections == []
-    expect_answer(watched, watched.image())
-    watched.images.publish(malformed(watched, fault))
-    watched.until_status('thermal input', 'WARN', 'some images rejected')
-    watched.until(lambda: dropped(watched, fault) == 2)
+
+    def one_good_one_bad():
+        expect_answer(watched, watched.image())
+        watched.images.publish(malformed(watched, fault))
+        watched.spin(0.02)
+        return watched.saw_status('thermal input', 'WARN', 'some images rejected')
+
+    watched.until(one_good_one_bad)
+    assert dropped(watched, fault) >= 2
     assert re.search(text, capfd.readouterr().err)
 
 
