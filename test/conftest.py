@@ -5,12 +5,22 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+import signal
 import tempfile
 
 import pytest
 
 # Above 101 the ports of a DDS domain run into those that Linux hands out to clients.
 _LAST_DOMAIN = 101
+
+
+def pytest_configure(config):
+    """Take Ctrl-C in the ordinary way, also in a shell's background job.
+
+    A shell starts those with SIGINT ignored, and the processes that tests start and interrupt
+    would inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
