@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from thermal_perception.models.boxes import (
     area,
     cxcywh_to_xyxy,
+    distinct,
     elementwise_giou,
     elementwise_iou,
     pairwise_giou,
@@ -104,3 +105,26 @@ def test_refine_keeps_sizes_sane_whatever_the_delta():
     sizes = refine(reference, torch.tensor([[0.0, 0, 99, 99], [0.0, 0, -99, -99]]))[:, 2:]
     assert_close(sizes[0], torch.full((2,), 2.0))
     assert_close(sizes[1], torch.full((2,), 0.5 * math.exp(-4)))
+
+
+def greedy_suppression(boxes, limit):
+    kept = []
+    for i in range(len(boxes)):
+        if all(slow_iou_and_giou(boxes[i].tolist(), boxes[k].tolist())[0] <= limit for k in kept):
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize('limit', [0.2, 0.5, 0.8])
+def test_distinct_boxes_are_those_that_greedy_suppression_keeps(limit):
+    batch = torch.stack([random_boxes(60, seed) for seed in range(4)])
+    for boxes, kept in zip(batch, distinct(batch, limit, rounds=60)):
+        assert kept.nonzero()[:, 0].tolist() == greedy_suppression(boxes, limit)
+    assert torch.equal(distinct(batch, limit), distinct(batch, limit, rounds=60))
+
+
+def test_a_box_whose_rival_was_itself_suppressed_is_kept():
+    step = torch.tensor([0.0, 0.2, 0.4, 0.6])[:, None]  # each overlaps the next by 2 / 3
+    boxes = torch.cat((step, torch.zeros(4, 1), step + 1, torch.ones(4, 1)), 1)
+    assert distinct(boxes[None], 0.6).tolist() == [[True, False, True, False]]
+    assert distinct(boxes[None], 0.7).all()

@@ -31,6 +31,8 @@ from thermal_perception.resources import share_path
             {'denoising': 10, 'queries': 'anchors'}, 'sigmoid loss', id='denoising, softmax'
         ),
         pytest.param({'queries': 'selected'}, 'sigmoid loss', id='selected, softmax'),
+        pytest.param({'distinct_iou': 0.0}, r'in \(0, 1\]', id='nothing is distinct'),
+        pytest.param({'distinct_iou': 0.7}, "expected 'selected'", id='distinct, learned'),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(changes, message):

@@ -201,6 +201,17 @@ def test_selected_queries_are_the_best_tokens_and_start_from_their_boxes(tiny_mo
     assert out.dense.logits.shape == (1, 64, 2)
 
 
+def test_tokens_that_repeat_a_better_box_are_selected_last(tiny_model):
+    model = tiny_model(**SELECTED, distinct_iou=0.5, num_queries=6)
+    proposals = model.proposals
+    scores = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]])
+    boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2]]).repeat(1, 7, 1)
+    boxes[0, 3, 0], boxes[0, 5, 1] = 0.2, 0.2  # two others elsewhere
+    assert proposals._choose(scores, boxes).tolist() == [[0, 3, 5, 1, 2, 4]]
+    proposals.distinct_iou = 1.0
+    assert proposals._choose(scores, boxes).tolist() == [[0, 1, 2, 3, 4, 5]]
+
+
 def test_padded_tokens_are_never_selected(tiny_model):
     model = tiny_model(**SELECTED)
     padding = torch.zeros(1, 64, 128, dtype=torch.bool)

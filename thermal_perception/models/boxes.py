@@ -62,13 +62,28 @@ def elementwise_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
 
 
 def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """Return (N, M) IoU of every box of (N, 4) with every box of (M, 4)."""
-    return _iou_and_union(a_xyxy[:, None], b_xyxy[None])[0]
+    """Return (..., N, M) IoU of every box of (..., N, 4) with every box of (..., M, 4)."""
+    return _iou_and_union(a_xyxy[..., :, None, :], b_xyxy[..., None, :, :])[0]
 
 
 def pairwise_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """Return (N, M) generalised IoU of every box with every box."""
     return _giou(a_xyxy[:, None], b_xyxy[None])
+
+
+def distinct(boxes_xyxy: Tensor, iou: float, *, rounds: int = 8) -> Tensor:
+    """Return (B, N) bool: which of (B, N, 4) boxes, best first, no better kept box overlaps.
+
+    Greedy non-maximum suppression as a fixed number of matrix products, so that it traces and
+    exports. Exact where no chain of overlapping boxes in which each suppresses the next is longer
+    than `rounds`; beyond that a box far down its chain may be judged wrongly.
+    """
+    overlaps = pairwise_iou(boxes_xyxy, boxes_xyxy) > iou
+    beaten_by = overlaps.to(boxes_xyxy.dtype).tril(-1)  # [batch, box, better box]
+    kept = torch.ones_like(beaten_by[..., :1])
+    for _ in range(rounds):
+        kept = (beaten_by @ kept == 0).to(kept.dtype)
+    return kept[..., 0].bool()
 
 
 def refine(reference_cxcywh: Tensor, delta: Tensor) -> Tensor:

@@ -59,6 +59,8 @@ class FusionDetrConfig:
         num_queries: objects per image at most.
         queries: `learned` embeddings (DETR), `anchors` learned boxes refined by each layer
             (DAB-DETR), or `selected` encoder tokens (two-stage).
+        distinct_iou: selected tokens whose boxes overlap a better one by more than this come last,
+            so that one object does not take many queries (DDQ); 1 turns it off.
         anchor_size_px: side of the reference box a selected token starts from, in grid cells
             times the stride.
         class_loss: `softmax` over K+1 logits; `focal` or `varifocal` over K sigmoids.
@@ -92,6 +94,7 @@ class FusionDetrConfig:
     dropout: float = 0.1
     num_queries: int = 100
     queries: Literal['learned', 'anchors', 'selected'] = 'learned'
+    distinct_iou: float = 1.0
     anchor_size_px: float = 24.0
     class_loss: Literal['softmax', 'focal', 'varifocal'] = 'softmax'
     denoising: int = 0
@@ -131,6 +134,8 @@ class FusionDetrConfig:
             raise ConfigError(f'scale: found {self.scale}, expected a positive number')
         if not 0 <= self.dropout < 1:
             raise ConfigError(f'dropout: found {self.dropout}, expected 0 or more, below 1')
+        if not 0 < self.distinct_iou <= 1:
+            raise ConfigError(f'distinct_iou: found {self.distinct_iou}, expected in (0, 1]')
         if not self.anchor_size_px > 0:
             raise ConfigError(f'anchor_size_px: found {self.anchor_size_px}, expected above 0')
         if not self.class_names:
@@ -155,6 +160,11 @@ class FusionDetrConfig:
         if self.denoising and self.class_loss == 'softmax':
             raise ConfigError(
                 "class_loss: found 'softmax', expected a sigmoid loss with denoising"
+            )
+        if self.distinct_iou < 1 and self.queries != 'selected':
+            raise ConfigError(
+                f"queries: found {self.queries!r} with distinct_iou {self.distinct_iou}, which "
+                "chooses among tokens: expected 'selected'"
             )
         if self.queries == 'selected' and self.class_loss == 'softmax':
             raise ConfigError(

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 
 from thermal_perception.models.attention import Attention, DeformableAttention
 from thermal_perception.models.backbones import make_backbone
-from thermal_perception.models.boxes import refine
+from thermal_perception.models.boxes import cxcywh_to_xyxy, distinct, refine
 from thermal_perception.models.denoising import (
     DenoisingQueries,
     make_denoising_queries,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from thermal_perception.models.fusion import FusionOutput
 
 PRIOR_LOGIT = -math.log(99)  # sigmoid of it is 0.01: most queries see no object
+_POOL = 4  # candidates per query, when repetitions are put last
 _UNDECAYED = ('.beta', '.query_embed', '.query_boxes', '.query_content')
 
 
@@ -99,7 +100,7 @@ class FusionDetr(nn.Module):
 
     Source: "Selective Multi-Scale Fusion with DETR for Thermal Object Detection"; DETR,
     arXiv 2005.12872; the options of DAB-DETR (2201.12329), DN-DETR (2203.01305), DINO
-    (2203.03605), Deformable DETR (2010.04159) and RT-DETR (2304.08069).
+    (2203.03605), Deformable DETR (2010.04159), RT-DETR (2304.08069) and DDQ (2303.12776).
     """
 
     def __init__(self, config: FusionDetrConfig) -> None:
@@ -251,6 +252,7 @@ class Proposals(nn.Module):
         super().__init__()
         d = config.d_model
         self.num_queries = config.num_queries
+        self.distinct_iou = config.distinct_iou
         self.anchor_cells = config.anchor_size_px / config.token_stride
         self.transform = nn.Sequential(nn.Linear(d, d), nn.LayerNorm(d))
         self.class_embed = nn.Linear(d, config.num_logits)
@@ -278,10 +280,23 @@ class Proposals(nn.Module):
         best = dense.logits.detach().max(-1).values  # [batch, N]
         if dense.padding is not None:
             best = best.masked_fill(dense.padding, float('-inf'))
-        index = best.topk(min(self.num_queries, best.shape[1])).indices[..., None]
+        index = self._choose(best, dense.boxes.detach())[..., None]
         boxes = dense.boxes.gather(1, index.expand(-1, -1, 4))
         content = self.content(tokens.gather(1, index.expand(-1, -1, tokens.shape[-1])))
         return _Queries(content, None, boxes)
+
+    def _choose(self, best: Tensor, boxes: Tensor) -> Tensor:
+        """Return (B, Q) indices of tokens by score (B, N), repetitions after all others."""
+        queries = min(self.num_queries, best.shape[1])
+        if self.distinct_iou == 1:
+            return best.topk(queries).indices
+        pool = best.topk(min(_POOL * self.num_queries, best.shape[1])).indices
+        kept = distinct(
+            cxcywh_to_xyxy(boxes.gather(1, pool[..., None].expand(-1, -1, 4))), self.distinct_iou
+        )
+        # A stable order: first what is kept, best first, then the rest, best first.
+        order = (~kept).to(torch.int8).argsort(dim=1, stable=True)
+        return pool.gather(1, order[:, :queries])
 
     def _anchors(self, memory: Memory) -> Tensor:
         height, width = memory.size
