@@ -137,6 +137,21 @@ def test_child_ends_even_when_its_parent_is_killed(tmp_path):
     wait_until(lambda: not alive(pid))
 
 
+def test_child_that_asks_after_its_parent_was_killed_ends(tmp_path):
+    late = 'import os, time\nwhile os.getppid() == PARENT: time.sleep(0.01)\n'
+    code = PARENT.replace(
+        "'die_with_parent()", f"{late!r}.replace('PARENT', str(os.getpid())) + 'die_with_parent()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, '-c', code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not alive(pid))
+    assert 'which started this one, has ended' in (tmp_path / 'child.log').read_text()
+
+
 def test_node_command_spells_parameters_as_ros_reads_them():
     command = node_command(
         'fusion_detr',

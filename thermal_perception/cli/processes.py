@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 DIE_WITH_PARENT = 'THERMAL_PERCEPTION_DIE_WITH_PARENT'
-"""Environment variable that our children find set, see `die_with_parent`."""
+"""Environment variable with our process number, for our children: see `die_with_parent`."""
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_S = 8.0
@@ -56,7 +56,11 @@ class Children:
             environment: of the children, instead of ours.
             logs: existing folder; each child writes `NAME.log` there.
         """
-        self._environment = {**environment, DIE_WITH_PARENT: '1', 'PYTHONUNBUFFERED': '1'}
+        self._environment = {
+            **environment,
+            DIE_WITH_PARENT: str(os.getpid()),
+            'PYTHONUNBUFFERED': '1',
+        }
         self._logs = logs
         self._children: list[Child] = []
 
@@ -129,8 +133,11 @@ class Children:
 
 def die_with_parent() -> None:
     """End this process when the command that started it is killed; for its children to call."""
-    if os.environ.get(DIE_WITH_PARENT):
+    parent = os.environ.get(DIE_WITH_PARENT)
+    if parent:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != int(parent):  # it ended before we asked, while we were importing
+            raise SystemExit(f'process {parent}, which started this one, has ended')
 
 
 def command_of(*arguments: str) -> list[str]:
