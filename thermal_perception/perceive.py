@@ -104,6 +104,7 @@ class Perceiver:
             from_mapping(PreprocessConfig, record.preprocess, where=where)
         )
         self._max_detections = max_detections
+        self._suppress_iou = record.suppress_iou
         self._fallback_to_cpu = fallback_to_cpu
         self._degraded = ''
         self._lock = Lock()
@@ -192,6 +193,7 @@ class Perceiver:
             stamp_ns=frame.stamp_ns,
             frame_id=frame.frame_id,
             limit=self._max_detections,
+            suppress_iou=self._suppress_iou,
         )
         fusion = _fusion_weights(output.fusion, self.info.strides)
         stages = {

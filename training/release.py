@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='title of a result and the JSON that `thermal-perception evaluate` wrote',
     )
     parser.add_argument('--score-threshold', type=float, help='default threshold of the node')
+    parser.add_argument(
+        '--suppress-iou', type=float, help='overlap from which a box repeats a better one'
+    )
     parser.add_argument('--output', type=Path, required=True, help='.safetensors file to write')
 
 
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> None:
         metrics=metrics,
         licence=f'{facts["licence"]}; {facts["attribution"]}',
         score_threshold=args.score_threshold or checkpoint.info.score_threshold,
+        suppress_iou=args.suppress_iou or checkpoint.info.suppress_iou,
     )
     save_checkpoint(args.output, checkpoint.state, info)
     size = args.output.stat().st_size
@@ -83,6 +87,7 @@ def card_text(checkpoint: Checkpoint, facts: Mapping[str, Any], size: int) -> st
         f'| file | {size / 1e6:.1f} MB, {parameters / 1e6:.2f} M values, float16 |',
         f'| classes | {", ".join(info.class_names)} |',
         f'| default score threshold | {info.score_threshold} |',
+        f'| overlap that makes a box a repetition | {info.suppress_iou} |',
         f'| trained by the code of commit | `{info.source_commit}` |',
         f'| licence | {facts["licence"].strip()} |',
         '',

@@ -72,6 +72,44 @@ def test_only_the_best_are_kept_in_descending_order():
     assert_allclose(found.scores[0], np.exp(5) / (np.exp(5) + 2), rtol=1e-6)
 
 
+# Widths of 0.2 a quarter of a width apart: neighbours overlap by 0.6, the next but one by 1 / 3.
+ROW = [[0.3 + 0.05 * n, 0.5, 0.2, 0.2] for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ('iou', 'kept'),
+    [
+        pytest.param(1.0, [0, 1, 2, 3], id='off'),
+        pytest.param(0.7, [0, 1, 2, 3], id='none overlaps so much'),
+        pytest.param(0.5, [0, 2], id='neighbours repeat'),
+        pytest.param(0.3, [0, 3], id='the next but one, too'),
+    ],
+)
+def test_a_box_that_repeats_a_better_one_of_its_class_is_left_out(iou, kept):
+    logits = [[4.0 - n, -9.0, -9.0] for n in range(4)]
+    found = detect(logits, ROW, suppress_iou=iou)
+    scores = np.exp(4.0 - np.array(kept))
+    assert_allclose(found.scores, scores / (scores + 2 * np.exp(-9)), rtol=1e-5)
+
+
+def test_boxes_of_other_classes_are_no_repetition():
+    found = detect([[4.0, -9.0], [-9.0, 3.0]], [BOX, BOX], 'sigmoid', suppress_iou=0.5)
+    assert found.above(0.5).labels.tolist() == [0, 1]
+
+
+def test_repetitions_do_not_use_up_the_limit():
+    logits = [[float(9 - n), -9.0] for n in range(5)]
+    boxes = [BOX, BOX, BOX, [0.1, 0.1, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1]]
+    found = detect(logits, boxes, 'sigmoid', suppress_iou=0.5, limit=3)
+    assert_allclose(found.boxes_xyxy_px[:, 0], [80, 10, 170], rtol=1e-5)
+
+
+def test_a_box_that_is_no_number_suppresses_nothing_and_hides_no_repetition():
+    nan = [float('nan')] * 4
+    found = detect([[9.0], [8.0], [7.0]], [nan, BOX, BOX], 'sigmoid', suppress_iou=0.5)
+    assert_allclose(found.scores, 1 / (1 + np.exp(-8.0)), rtol=1e-6)
+
+
 def test_no_query_gives_no_detection():
     found = top_detections(
         torch.zeros(0, 3),

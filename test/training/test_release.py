@@ -90,3 +90,12 @@ def test_results_of_other_weights_are_refused(tmp_path: Path, trained: Path):
 def test_missing_fact_is_named(tmp_path: Path, trained: Path):
     with pytest.raises(ConfigError, match='missing licence, attribution'):
         released(tmp_path, trained, facts=FACTS.partition('licence')[0])
+
+
+def test_release_with_another_overlap_is_another_model(tmp_path: Path, trained: Path):
+    fingerprint = load_checkpoint(trained).fingerprint
+    path = released(tmp_path, trained, '--suppress-iou', '0.6')
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.info.suppress_iou == 0.6
+    assert checkpoint.fingerprint != fingerprint
+    assert '| overlap that makes a box a repetition | 0.6 |' in path.with_suffix('.md').read_text()

@@ -38,6 +38,8 @@ class CheckpointInfo:
         class_names: lower-case names in label order.
         input_size: (height, width) it was trained for; None if any.
         score_threshold: default for showing detections.
+        suppress_iou: a box that overlaps a better one of its class by more than this repeats it
+            and is left out; 1 keeps all.
         training: data, seed, epochs, hardware, command.
         metrics: results of this very file, by data set.
         licence: SPDX name and attribution.
@@ -52,6 +54,7 @@ class CheckpointInfo:
     class_names: tuple[str, ...]
     input_size: tuple[int, int] | None = None
     score_threshold: float = 0.5
+    suppress_iou: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     licence: str = ''
@@ -137,9 +140,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def fingerprint_of(tensors: Mapping[str, Tensor], info: CheckpointInfo) -> str:
     """Return 16 hex digits that change with any weight, class name or setting of the model."""
     digest = hashlib.sha256()
-    described = {
-        k: to_mapping(info)[k] for k in ('architecture', 'config', 'preprocess', 'class_names')
-    }
+    settings = ('architecture', 'config', 'preprocess', 'class_names', 'suppress_iou')
+    described = {k: to_mapping(info)[k] for k in settings}
     digest.update(json.dumps(described, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
