@@ -13,6 +13,7 @@ def shared_files() -> list[tuple[str, list[str]]]:
     """Return what goes to share/, as (folder, files), with the folders of the source kept."""
     pairs = [('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
              (f'share/{PACKAGE}', ['package.xml'])]
+    pairs.append(('bin', ['scripts/thermal-perception']))
     for top in ('launch', 'config', 'weights'):
         for folder, _, _ in os.walk(top):
             files = sorted(path for path in glob(f'{folder}/*') if os.path.isfile(path))
@@ -32,6 +33,7 @@ setup(
     package_data={PACKAGE: ['py.typed']},
     python_requires='>=3.10',
     install_requires=['setuptools'],
+    extras_require={'test': ['pytest']},  # tells colcon test to use pytest
     zip_safe=False,
     maintainer='thermal_perception maintainers',
     maintainer_email='maintainers@example.org',

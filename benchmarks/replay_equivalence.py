@@ -80,7 +80,8 @@ def replay(bag: Path, options: argparse.Namespace, frames: int, logs: Path) -> A
             executor.spin_once(timeout_sec=0.5)
             children.check()
         arguments = ['--rate', str(options.rate / 10.0), '--qos', 'reliable', '--depth', '1000']
-        children.start('replay', command_of('replay', str(bag), *arguments, '--wait', '30'))
+        replay = command_of('replay', str(bag), *arguments, '--wait', '30')
+        children.start('replay', replay, finite=True)
         answers.last = time.monotonic()
         while time.monotonic() - answers.last < PATIENCE_S and not finished(answers, frames):
             executor.spin_once(timeout_sec=0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from importlib import metadata
+import os
 from pathlib import Path
 import re
 import subprocess
@@ -103,7 +104,7 @@ def installed(tmp_path_factory) -> Path:
     prefix = tmp_path_factory.mktemp('install')
     build = tmp_path_factory.mktemp('build')
     for name in ('thermal_perception', 'resource', 'launch', 'config', 'weights', 'training',
-                 'setup.py', 'setup.cfg', 'package.xml'):
+                 'scripts', 'setup.py', 'setup.cfg', 'package.xml'):
         (build / name).symlink_to(ROOT / name)
     subprocess.run(
         [sys.executable, 'setup.py', '-q', 'egg_info', '--egg-base', str(build), 'build',
@@ -141,3 +142,17 @@ def test_install_shares_launch_files_parameters_weights_and_the_package_marker(i
 def test_install_puts_commands_where_ros2_run_looks(installed):
     names = {path.name for path in (installed / 'lib' / 'thermal_perception').iterdir()}
     assert names == {'fusion_detr', 'simulated_cameras', 'thermal-perception'}
+
+
+def test_command_for_people_is_on_the_path_of_an_install(installed):
+    done = subprocess.run([installed / 'bin' / 'thermal-perception', '--help'],
+                          env={**os.environ, 'PYTHONPATH': str(ROOT)},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 'bag-from-images' in done.stdout
+
+
+def test_colcon_test_runs_pytest_and_finds_what_the_tests_need():
+    assert "extras_require={'test': ['pytest']}" in SETUP_PY
+    needed = {'python3-hypothesis', 'python3-pytest', 'python3-pytest-timeout'}
+    assert needed <= {e.text for e in PACKAGE_XML.findall('test_depend')}

@@ -9,7 +9,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from thermal_perception.errors import BackendError, CheckpointError, PreprocessError
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import (
+    Checkpoint,
+    CheckpointInfo,
+    load_checkpoint,
+    save_random,
+)
 from thermal_perception.perceive import default_checkpoint, Perceiver
 from thermal_perception.types import Frame, FrameSet
 
@@ -169,37 +174,47 @@ def test_missing_gpu_is_an_error_where_falling_back_is_not_allowed(
 
 
 class _Dying:
-    """A backend whose device is lost on the first frame."""
+    """A backend whose device is lost on the first frame, with everything that was on it."""
 
     name, precision, device = 'torch', 'fp32', 'cuda'
 
-    def __init__(self, healthy: Any) -> None:
-        self._healthy = healthy
-
     def __call__(self, image: Any, padding: Any) -> Any:
-        raise BackendError('torch on cuda: out of memory', recoverable=True)
+        raise BackendError('torch on cuda: CUDA error: unspecified', recoverable=True)
 
-    def to_cpu(self) -> Any:
-        return self._healthy
+
+def on_dying_device(checkpoint: Path, **options: Any) -> Perceiver:
+    """Return a perceiver that believes it runs on a GPU, which fails."""
+    perceiver = Perceiver.load(checkpoint, device='cpu', **options)
+    perceiver._backend = _Dying()  # type: ignore[assignment]
+    perceiver._spare = load_checkpoint(checkpoint)
+    return perceiver
 
 
 def test_device_lost_on_a_frame_still_answers_that_frame(checkpoint: Path):
-    perceiver = Perceiver.load(checkpoint, device='cpu')
-    expected = perceiver(frames(noise(64, 64))).detections
-    perceiver._backend = _Dying(perceiver._backend)  # type: ignore[assignment]
+    expected = Perceiver.load(checkpoint)(frames(noise(64, 64))).detections
+    perceiver = on_dying_device(checkpoint)
 
-    found = perceiver(frames(noise(64, 64))).detections
-
-    assert_array_equal(found.scores, expected.scores)
-    assert 'out of memory' in perceiver.degraded
+    for _ in range(2):
+        assert_array_equal(perceiver(frames(noise(64, 64))).detections.scores, expected.scores)
+    assert perceiver.degraded == 'running on the CPU: torch on cuda: CUDA error: unspecified'
     assert perceiver.device == 'cpu'
 
 
-def test_device_lost_without_fallback_raises(checkpoint: Path):
-    perceiver = Perceiver.load(checkpoint, device='cpu', fallback_to_cpu=False)
-    perceiver._backend = _Dying(None)  # type: ignore[assignment]
+def test_device_whose_network_cannot_be_rebuilt_is_not_called_degraded(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    perceiver = on_dying_device(checkpoint)
+    monkeypatch.setattr(Checkpoint, 'make_model', lambda _: 1 / 0)
 
-    with pytest.raises(BackendError, match='out of memory'):
+    with pytest.raises(ZeroDivisionError):
+        perceiver(frames(noise(64, 64)))
+    assert perceiver.degraded == ''
+
+
+def test_device_lost_without_fallback_raises(checkpoint: Path):
+    perceiver = on_dying_device(checkpoint, fallback_to_cpu=False)
+
+    with pytest.raises(BackendError, match='CUDA error'):
         perceiver(frames(noise(64, 64)))
 
 

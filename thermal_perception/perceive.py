@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from thermal_perception.backends import Predictions
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.models.fusion import FusionOutput
 
@@ -109,6 +110,8 @@ class Perceiver:
         self._degraded = ''
         self._lock = Lock()
         self._backend = self._start(model, device)
+        # A lost GPU gives nothing back, so the network is built anew from what was read.
+        self._spare = None if self._backend.device == 'cpu' else checkpoint
 
     @classmethod
     def load(
@@ -212,14 +215,14 @@ class Perceiver:
             self._degraded = f'running on the CPU: {error}'
             return TorchBackend(model, 'cpu')
 
-    def _run(self, image: torch.Tensor, padding: torch.Tensor | None) -> Any:
+    def _run(self, image: torch.Tensor, padding: torch.Tensor | None) -> Predictions:
         try:
             return self._backend(image, padding)
         except BackendError as error:
-            if not (self._fallback_to_cpu and error.recoverable):
+            if not (self._fallback_to_cpu and error.recoverable and self._spare):
                 raise
+            self._backend, self._spare = TorchBackend(self._spare.make_model(), 'cpu'), None
             self._degraded = f'running on the CPU: {error}'
-            self._backend = self._backend.to_cpu()
             return self._backend(image, padding)
 
 
@@ -227,7 +230,7 @@ def _fusion_weights(fusion: FusionOutput | None, strides: tuple[int, ...]) -> Fu
     if fusion is None:
         return None
     alpha_hat, alpha, prior, logits = (
-        t.float().cpu().numpy()
+        t.float().numpy()
         for t in (fusion.alpha_hat[0], fusion.alpha[0], fusion.prior, fusion.logits[0])
     )
     return FusionWeights(

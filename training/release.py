@@ -14,7 +14,12 @@ from typing import Any, TYPE_CHECKING
 
 from thermal_perception.config import read_yaml
 from thermal_perception.errors import ConfigError
-from thermal_perception.models.checkpoint import load_checkpoint, save_checkpoint
+from thermal_perception.models.checkpoint import (
+    fingerprint_of,
+    load_checkpoint,
+    save_checkpoint,
+    stored_tensors,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -55,15 +60,16 @@ def run(args: argparse.Namespace) -> None:
     missing = [name for name in FIELDS if name not in facts]
     if missing:
         raise ConfigError(f'{args.facts}: missing {", ".join(missing)}')
-    metrics = dict(_read_result(entry, checkpoint) for entry in args.metrics)
     info = replace(
         checkpoint.info,
         training={**checkpoint.info.training, **{k: facts[k] for k in ('data', 'training')}},
-        metrics=metrics,
         licence=f'{facts["licence"]}; {facts["attribution"]}',
         score_threshold=args.score_threshold or checkpoint.info.score_threshold,
-        suppress_iou=args.suppress_iou or checkpoint.info.suppress_iou,
     )
+    if args.suppress_iou is not None:
+        info = replace(info, suppress_iou=args.suppress_iou)
+    fingerprint = fingerprint_of(stored_tensors(checkpoint.state), info)
+    info = replace(info, metrics=dict(_read_result(e, fingerprint) for e in args.metrics))
     save_checkpoint(args.output, checkpoint.state, info)
     size = args.output.stat().st_size
     if size > LIMIT_BYTES:
@@ -113,7 +119,7 @@ def _figure(value: float | None) -> str:
     return '–' if value is None else f'{value:.3f}'
 
 
-def _read_result(entry: str, checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+def _read_result(entry: str, fingerprint: str) -> tuple[str, dict[str, Any]]:
     name, equals, path = entry.partition('=')
     if not equals:
         raise ConfigError(f'--metrics {entry!r}: expected NAME=FILE')
@@ -121,9 +127,9 @@ def _read_result(entry: str, checkpoint: Checkpoint) -> tuple[str, dict[str, Any
         result = json.loads(Path(path).read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise ConfigError(f'--metrics {path}: cannot be read: {error}') from error
-    if result.get('fingerprint') != checkpoint.fingerprint:
+    if result.get('fingerprint') != fingerprint:
         raise ConfigError(
             f'--metrics {path}: found results of fingerprint {result.get("fingerprint")!r}, '
-            f'expected {checkpoint.fingerprint!r}'
+            f'expected {fingerprint!r}'
         )
     return name, {'images': result['images'], **result['metrics']}

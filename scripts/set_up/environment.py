@@ -41,9 +41,12 @@ class Environment:
             SetUpError: if it fails; holds the command and the end of its output.
         """
         words = [str(word) for word in command]
-        done = subprocess.run(words, cwd=self.root, text=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              env=variables or clean_environment())
+        try:
+            done = subprocess.run(words, cwd=self.root, text=True, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                                  env=variables or clean_environment())
+        except OSError as error:
+            raise SetUpError(f'cannot run\n  {shlex.join(words)}\n{error}') from error
         if done.returncode:
             tail = '\n'.join(done.stdout.splitlines()[-30:])
             raise SetUpError(f'exit code {done.returncode} of\n  {shlex.join(words)}\n{tail}')
@@ -70,6 +73,8 @@ class Environment:
         `pinned` holds what the default torch needs at our versions; another one may need others,
         and in a distribution what is there already will do.
         """
+        # pip takes a build for the CPU to satisfy a request for CUDA, and the other way round.
+        self.run(self.python, '-m', 'pip', 'uninstall', '--quiet', '--yes', 'torch')
         pins = ['-c', self.constraints] if pinned and requirement == DEFAULT_TORCH else []
         self.pip_install(*shlex.split(requirement), *pins)
 

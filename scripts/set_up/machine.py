@@ -16,7 +16,8 @@ NEWEST_PYTHON = (3, 14)  # the ROS wheels exist for 3.11 to 3.14
 
 _PROBE = """
 import importlib.util, os, sys, sysconfig
-print(sys.executable, *sys.version_info[:2], sep='\\n')
+# Of a virtual environment, the interpreter it was made with: it may be made anew.
+print(getattr(sys, '_base_executable', sys.executable), *sys.version_info[:2], sep='\\n')
 print(int(importlib.util.find_spec('ensurepip') is not None))
 print(int(os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'))))
 """
@@ -57,7 +58,7 @@ def probe_python(command: str) -> Optional[Python]:
     try:
         answer = subprocess.run([command, '-c', _PROBE], stdout=subprocess.PIPE, text=True,
                                 stderr=subprocess.DEVNULL, env=clean_environment(), check=True)
-        path, major, minor, ensurepip, headers = answer.stdout.split()
+        path, major, minor, ensurepip, headers = answer.stdout.splitlines()
     except (OSError, subprocess.CalledProcessError, ValueError):
         return None
     return Python(path, (int(major), int(minor)), ensurepip == '1', headers == '1')

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import pytest
 import torch
 from torch import nn, Tensor
 
 from thermal_perception.backends import choose_device, TorchBackend
 from thermal_perception.errors import BackendError
+from thermal_perception.models.fusion import FusionOutput
+
+
+class _Output(NamedTuple):
+    logits: Tensor
+    boxes: Tensor
+    fusion: FusionOutput | None
 
 
 class _Double(nn.Module):
-    def forward(self, image: Tensor, padding: Tensor | None) -> Tensor:
-        return image * 2
+    def forward(self, image: Tensor, padding: Tensor | None) -> _Output:
+        weights = torch.ones(1, 2)
+        fusion = FusionOutput(image, weights, weights, weights[0], weights, image[:, :, 0, 0])
+        return _Output(image * 2, image * 3, fusion)
+
+
+class _Unfetchable:
+    """The result of a kernel that failed: nobody knows until it is fetched."""
+
+    def cpu(self) -> Tensor:
+        raise RuntimeError('CUDA error: device-side assert triggered')
 
 
 class _Fails(nn.Module):
@@ -20,15 +38,38 @@ class _Fails(nn.Module):
         super().__init__()
         self.error = error
 
-    def forward(self, image: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(self, image: Tensor, padding: Tensor | None) -> _Output:
         raise self.error
+
+
+class _FailsLate(nn.Module):
+    def forward(self, image: Tensor, padding: Tensor | None) -> Any:
+        return _Output(_Unfetchable(), _Unfetchable(), None)  # type: ignore[arg-type]
 
 
 def test_runs_the_module_without_gradients():
     result = TorchBackend(_Double(), 'cpu')(torch.ones(1, 1, 2, 2), None)
 
-    assert torch.equal(result, torch.full((1, 1, 2, 2), 2.0))
-    assert not result.requires_grad
+    assert torch.equal(result.logits, torch.full((1, 1, 2, 2), 2.0))
+    assert torch.equal(result.boxes, torch.full((1, 1, 2, 2), 3.0))
+    assert not result.logits.requires_grad
+
+
+def test_weights_of_the_fusion_come_back_without_the_map():
+    fusion = TorchBackend(_Double(), 'cpu')(torch.ones(1, 1, 2, 2), None).fusion
+
+    assert fusion is not None
+    assert fusion.features.numel() == 0
+    assert torch.equal(fusion.alpha_hat, torch.ones(1, 2))
+
+
+def test_error_that_surfaces_when_results_are_fetched_belongs_to_the_run():
+    backend = TorchBackend(_FailsLate(), 'cpu')
+    backend.device = 'cuda'
+
+    with pytest.raises(BackendError, match='device-side assert') as caught:
+        _call_without_copy(backend)
+    assert caught.value.recoverable
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch):

@@ -90,11 +90,17 @@ def test_damaged_image_is_named_and_empty_folder_refused(tmp_path, folder):
         bag_from_images(BagOptions(tmp_path / 'empty', tmp_path / 'other'))
 
 
+def test_relative_topic_gets_its_slash(tmp_path, folder):
+    bag_from_images(BagOptions(folder, tmp_path / 'bag', topic='thermal/image_raw'))
+    assert len(frames_of(tmp_path / 'bag', '/thermal/image_raw')) > 0
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
         ({'rate_hz': 0}, r'--rate 0: expected more than 0'),
-        ({'topic': 'thermal'}, r'--topic thermal: expected a full name'),
+        ({'topic': '/'}, r'--topic /: expected a name, as'),
+        ({'topic': 'thermal/'}, r'--topic thermal/: expected a name, as'),
         ({'start_s': -1}, r'--start -1: expected seconds'),
     ],
 )

@@ -68,6 +68,16 @@ def test_death_of_a_child_is_reported_with_code_and_last_words(tmp_path):
             children.check()
 
 
+def test_child_that_ends_early_is_dead_even_if_it_calls_that_success(tmp_path):
+    with Children(os.environ, tmp_path) as children:
+        child = children.start('camera', python('print("bye")'))
+        child.process.wait(30)
+        with pytest.raises(ChildDied, match='camera ended although it should go on.*\nbye'):
+            children.check()
+        (complaint,) = children.stop()
+        assert complaint.startswith('camera ended although it should go on')
+
+
 def test_death_by_a_signal_is_named(tmp_path):
     with Children(os.environ, tmp_path) as children:
         child = children.start('camera', python(FOR_EVER))
@@ -80,7 +90,7 @@ def test_death_by_a_signal_is_named(tmp_path):
 
 def test_child_that_has_done_its_work_is_no_death(tmp_path):
     with Children(os.environ, tmp_path) as children:
-        children.wait_for(children.start('worker', python('print("done")')))
+        children.wait_for(children.start('worker', python('print("done")'), finite=True))
         children.check()
         assert (tmp_path / 'worker.log').read_text() == 'done\n'
 

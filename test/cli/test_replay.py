@@ -18,17 +18,21 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import get_typestore, Stores
 
 from thermal_perception.cli import ros
-from thermal_perception.cli.processes import command_of
-from thermal_perception.cli.replay import _recorded_qos, ReplayOptions
-from thermal_perception.errors import ConfigError
+from thermal_perception.cli.processes import command_of, DIE_WITH_PARENT
+from thermal_perception.cli.replay import _recorded_qos, replay, ReplayOptions
+from thermal_perception.errors import ConfigError, DatasetError
 from thermal_perception.evaluation.image_bag import ImageBagWriter
 from thermal_perception.types import Detections, Frame
 
 START_NS = 1_700_000_000_000_000_000
 STEP_NS = 20_000_000
 FRAMES = 15
+CLOCK = 'rosgraph_msgs/msg/Clock'
 IMAGE = 'sensor_msgs/msg/Image'
 TRUTH = 'vision_msgs/msg/Detection2DArray'
 
@@ -176,6 +180,39 @@ def test_wrong_request_is_one_sentence(bag, ros_domain, arguments, sentence):
     assert done.returncode == 1
     assert sentence in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def write_clock_bag(path):
+    store = get_typestore(Stores.LATEST)
+    time_type, clock_type = store.types['builtin_interfaces/msg/Time'], CLOCK
+    with Writer2(path, version=9) as writer:
+        clock = writer.add_connection('/clock', clock_type, typestore=store)
+        tick = store.types[clock_type](time_type(5, 0))
+        writer.write(clock, 5, store.serialize_cdr(tick, clock_type))
+
+
+def write_ros1_bag(path):
+    store = get_typestore(Stores.ROS1_NOETIC)
+    with Writer1(path) as writer:
+        words = writer.add_connection('/words', 'std_msgs/msg/String', typestore=store)
+        text = store.types['std_msgs/msg/String']('cold')
+        writer.write(words, 5, store.serialize_ros1(text, 'std_msgs/msg/String'))
+
+
+@pytest.mark.parametrize(
+    ('write', 'name', 'sentence'),
+    [
+        pytest.param(write_clock_bag, 'bag', 'no topic that can be published', id='only a clock'),
+        pytest.param(write_ros1_bag, 'old.bag', 'found a ROS 1 bag', id='ROS 1'),
+    ],
+)
+def test_bag_without_anything_to_publish_is_refused(
+    tmp_path, ros_domain, monkeypatch, write, name, sentence
+):
+    monkeypatch.delenv(DIE_WITH_PARENT, raising=False)
+    write(tmp_path / name)
+    with pytest.raises(DatasetError, match=sentence):
+        replay(ReplayOptions(tmp_path / name, wait_s=0.0))
 
 
 @pytest.mark.parametrize('change', [{'depth': 0}, {'clock_hz': -1.0}, {'rate': -1.0}])

@@ -208,6 +208,9 @@ def test_tokens_that_repeat_a_better_box_are_selected_last(tiny_model):
     boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2]]).repeat(1, 7, 1)
     boxes[0, 3, 0], boxes[0, 5, 1] = 0.2, 0.2  # two others elsewhere
     assert proposals._choose(scores, boxes).tolist() == [[0, 3, 5, 1, 2, 4]]
+    scores[0, 3:6] = float('-inf')  # padding is no object and comes after repetitions
+    assert proposals._choose(scores, boxes)[0, :4].tolist() == [0, 1, 2, 6]
+    scores = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]])
     proposals.distinct_iou = 1.0
     assert proposals._choose(scores, boxes).tolist() == [[0, 1, 2, 3, 4, 5]]
 

@@ -360,7 +360,7 @@ def test_old_model_stays_when_the_new_one_is_bad(graph):
     response = graph.call(Trigger, '/fusion_detr/reload_model', Trigger.Request())
     assert not response.success
     assert response.message == 'new.safetensors: truncated; the old model stays'
-    graph.until_status('perception', 'WARN', 'reload failed: new.safetensors: truncated')
+    graph.until_status('perception', 'ERROR', 'reload failed: new.safetensors: truncated')
     images.publish(graph.image())
     graph.until(lambda: detections)
     assert class_ids(detections[0]) == ['car']

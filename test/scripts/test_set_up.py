@@ -46,7 +46,16 @@ def distribution(parts, folder, *packages):
 
 
 def test_python_of_the_path_is_taken_when_it_is_new_enough(parts):
-    assert parts.machine.find_python(sys.executable, bound_to_ros=False).path == sys.executable
+    found = parts.machine.find_python(sys.executable, bound_to_ros=False)
+    assert found.version == sys.version_info[:2]
+    assert found.path == sys._base_executable  # outlives the environment we may run in
+
+
+def test_path_of_a_python_may_hold_spaces(parts, tmp_path):
+    python = tmp_path / 'my programs' / 'python3'
+    python.parent.mkdir()
+    python.symlink_to(sys._base_executable)
+    assert parts.machine.find_python(str(python), bound_to_ros=False).path == str(python)
 
 
 def test_old_python_is_refused_with_what_was_found_and_the_debian_package(parts, tmp_path):
@@ -158,6 +167,21 @@ def test_failed_command_is_shown_with_the_end_of_its_output(parts, tmp_path):
     environment = parts.environment.Environment(tmp_path, tmp_path / '.venv')
     with pytest.raises(parts.machine.SetUpError, match="exit code 3 of\n  sh -c 'echo why;"):
         environment.run('sh', '-c', 'echo why; exit 3')
+
+
+def test_command_that_cannot_be_started_is_no_traceback(parts, tmp_path):
+    environment = parts.environment.Environment(tmp_path, tmp_path / '.venv')
+    with pytest.raises(parts.machine.SetUpError, match='cannot run\n  .*/gone -m venv\n.*No such'):
+        environment.run(tmp_path / 'gone', '-m', 'venv')
+
+
+def test_another_build_of_torch_replaces_the_one_that_is_there(parts, tmp_path, monkeypatch):
+    environment = parts.environment.Environment(tmp_path, tmp_path / '.venv')
+    commands = []
+    monkeypatch.setattr(type(environment), 'run', lambda _, *words: commands.append(words[3:]))
+    environment.install_torch('torch==9 --index-url https://example.org/cuda', pinned=True)
+    assert commands[0] == ('uninstall', '--quiet', '--yes', 'torch')
+    assert commands[1][-3:] == ('torch==9', '--index-url', 'https://example.org/cuda')
 
 
 def test_missing_compiler_without_apt_is_named_as_debian_package(parts, tmp_path, monkeypatch):

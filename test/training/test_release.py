@@ -99,3 +99,16 @@ def test_release_with_another_overlap_is_another_model(tmp_path: Path, trained: 
     assert checkpoint.info.suppress_iou == 0.6
     assert checkpoint.fingerprint != fingerprint
     assert '| overlap that makes a box a repetition | 0.6 |' in path.with_suffix('.md').read_text()
+
+    result = write_result(tmp_path, checkpoint.fingerprint)
+    again = released(tmp_path, trained, '--suppress-iou', '0.6', '--metrics', f'val={result}')
+    assert load_checkpoint(again).fingerprint == checkpoint.fingerprint
+    stale = write_result(tmp_path, fingerprint)
+    with pytest.raises(ConfigError, match=f'expected {checkpoint.fingerprint!r}'):
+        released(tmp_path, trained, '--suppress-iou', '0.6', '--metrics', f'val={stale}')
+
+
+@pytest.mark.parametrize('overlap', ['0', '60', '-0.5'])
+def test_what_is_no_overlap_is_refused(tmp_path: Path, trained: Path, overlap: str):
+    with pytest.raises(ConfigError, match=r'suppress_iou: found .*, expected in \(0, 1\]'):
+        released(tmp_path, trained, f'--suppress-iou={overlap}')

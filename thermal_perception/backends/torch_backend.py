@@ -1,15 +1,18 @@
-"""Run a network in eager PyTorch, and fall back to the CPU when the GPU gives up."""
+"""Run a network in eager PyTorch."""
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import torch
+from torch.cuda import OutOfMemoryError
 
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
     from torch import nn, Tensor
+
+    from thermal_perception.models.fusion import FusionOutput
 
 _DEVICE_LOST = ('CUDA error', 'CUDA driver', 'cuDNN error', 'device-side assert', 'CUBLAS')
 
@@ -30,6 +33,20 @@ def choose_device(device: str) -> str:
             recoverable=True,
         )
     return device
+
+
+class Predictions(NamedTuple):
+    """What a network found, on the CPU: whoever holds it does not depend on a device any more.
+
+    Attributes:
+        logits: (B, Q, K or K+1).
+        boxes: (B, Q, 4) cxcywh relative to the unpadded image.
+        fusion: weights of the scales without the fused map; None where nothing is mixed.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    fusion: FusionOutput | None
 
 
 class TorchBackend:
@@ -54,30 +71,37 @@ class TorchBackend:
         try:
             layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
             self._model = model.eval().to(self.device, **layout)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor, padding: Tensor | None) -> Any:
-        """Run on (B, 1, H, W) float32 and (B, H, W) bool or None; the output is on the device.
+    def __call__(self, image: Tensor, padding: Tensor | None) -> Predictions:
+        """Run on (B, 1, H, W) float32 and (B, H, W) bool or None, and wait for the result.
+
+        Errors of a GPU surface when its results are fetched, so that belongs to the run.
 
         Raises:
             BackendError: if the device is out of memory or lost.
         """
         try:
             image = image.to(self.device, memory_format=torch.channels_last)
-            return self._model(image, None if padding is None else padding.to(self.device))
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+            padding = None if padding is None else padding.to(self.device)
+            return _fetched(self._model(image, padding))
+        except (OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
 
-    def to_cpu(self) -> TorchBackend:
-        """Return this network on the CPU."""
-        return TorchBackend(self._model, 'cpu')
+
+def _fetched(output: Any) -> Predictions:
+    fusion = output.fusion
+    if fusion is not None:
+        slim = fusion._replace(features=fusion.features[:, :0])
+        fusion = type(fusion)(*(value.cpu() for value in slim))
+    return Predictions(output.logits.cpu(), output.boxes.cpu(), fusion)
 
 
 def _translated(error: Exception, device: str) -> BackendError:
-    gone = isinstance(error, torch.OutOfMemoryError) or any(t in str(error) for t in _DEVICE_LOST)
-    cause = 'out of memory' if isinstance(error, torch.OutOfMemoryError) else str(error)
+    gone = isinstance(error, OutOfMemoryError) or any(t in str(error) for t in _DEVICE_LOST)
+    cause = 'out of memory' if isinstance(error, OutOfMemoryError) else str(error)
     return BackendError(
         f'torch on {device}: {cause}', recoverable=gone and not device.startswith('cpu')
     )

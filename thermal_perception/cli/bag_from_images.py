@@ -43,8 +43,8 @@ class BagOptions:
         """Refuse options that cannot make a bag."""
         if not 0 < self.rate_hz <= 1000:
             raise ConfigError(f'--rate {self.rate_hz}: expected more than 0, at most 1000 Hz')
-        if not self.topic.startswith('/') or self.topic.endswith('/'):
-            raise ConfigError(f'--topic {self.topic}: expected a full name, as /thermal/image_raw')
+        if not self.topic.strip('/') or self.topic.endswith('/'):
+            raise ConfigError(f'--topic {self.topic}: expected a name, as /thermal/image_raw')
         if self.start_s is not None and self.start_s <= 0:
             raise ConfigError(f'--start {self.start_s}: expected seconds since 1970, above 0')
         if self.output.exists():
@@ -63,7 +63,7 @@ def bag_from_images(options: BagOptions) -> None:
     start_ns = time.time_ns() if options.start_s is None else round(options.start_s * 1e9)
     bag = ImageBagWriter(
         options.output,
-        topic=options.topic,
+        topic=f'/{options.topic.lstrip("/")}',
         storage=options.storage,
         intrinsics=options.intrinsics,
     )

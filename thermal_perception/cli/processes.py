@@ -34,11 +34,19 @@ class ChildDied(ThermalPerceptionError):
 
 @dataclass(frozen=True)
 class Child:
-    """A process and where it logs."""
+    """A process.
+
+    Attributes:
+        name: for messages.
+        process: itself.
+        log: file with all it printed.
+        finite: it may end by itself, with code 0; any other end is a death.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    finite: bool = False
 
     def last_words(self, lines: int = 12) -> str:
         """Return the end of its log."""
@@ -77,8 +85,8 @@ class Children:
         """End every child."""
         self.stop()
 
-    def start(self, name: str, command: Sequence[str]) -> Child:
-        """Start a process; `name` is for messages and its log file."""
+    def start(self, name: str, command: Sequence[str], *, finite: bool = False) -> Child:
+        """Start a process; `name` is for messages and its log file; see `Child` for `finite`."""
         log = self._logs / f'{name}.log'
         with log.open('wb') as output:
             process = subprocess.Popen(
@@ -89,7 +97,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is ours; we end the children in order
             )
-        child = Child(name, process, log)
+        child = Child(name, process, log, finite)
         self._children.append(child)
         return child
 
@@ -97,12 +105,11 @@ class Children:
         """Look after the children.
 
         Raises:
-            ChildDied: if one has failed, with the end of its log.
+            ChildDied: if one has failed or ended too early, with the end of its log.
         """
         for child in self._children:
-            code = child.process.poll()
-            if code:
-                raise ChildDied(_obituary(child, code))
+            if sentence := _obituary(child):
+                raise ChildDied(sentence)
 
     def wait_for(self, child: Child) -> None:
         """Return when a child has done its work.
@@ -120,13 +127,14 @@ class Children:
         """End every child, politely first.
 
         Returns:
-            A sentence for each child that did not end as asked.
+            A sentence for each child that did not end as asked, or before it was asked to.
         """
+        complaints = [sentence for child in self._children if (sentence := _obituary(child))]
         running = [c for c in self._children if c.process.poll() is None]
         for child in running:
             child.process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + _GRACE_S
-        complaints = [c for child in running if (c := _await_end(child, deadline))]
+        complaints += [c for child in running if (c := _await_end(child, deadline))]
         self._children.clear()
         return complaints
 
@@ -171,9 +179,15 @@ def _await_end(child: Child, deadline: float) -> str | None:
         child.process.kill()
         child.process.wait()
         return f'{child.name} did not end within {_GRACE_S:.0f} s of being asked to and was killed'
-    return None if code in _STOPPED else _obituary(child, code)
+    return None if code in _STOPPED else _obituary(child)
 
 
-def _obituary(child: Child, code: int) -> str:
-    how = f'was ended by {signal.Signals(-code).name}' if code < 0 else f'failed with code {code}'
+def _obituary(child: Child) -> str | None:
+    """Return how a child died, None if it lives or has done its work."""
+    code = child.process.poll()
+    if code is None or (code == 0 and child.finite):
+        return None
+    how = 'ended although it should go on' if code == 0 else f'failed with code {code}'
+    if code < 0:
+        how = f'was ended by {signal.Signals(-code).name}'
     return f'{child.name} {how}; its last words ({child.log}):\n{child.last_words()}'

@@ -9,6 +9,7 @@ from typing import Any, Literal, TYPE_CHECKING
 
 from thermal_perception.cli import console
 from thermal_perception.cli.pacer import Pacer
+from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.cli.ros import (
     find_message,
     message,
@@ -90,6 +91,7 @@ def replay(options: ReplayOptions) -> ReplaySummary:
         DatasetError: if the bag cannot be read or lacks a topic.
         ConfigError: if a message type that was asked for is not installed.
     """
+    die_with_parent()
     use_dds_profile(os.environ)
     with (
         open_bag(options.bag) as reader,
@@ -119,7 +121,11 @@ class _Player:
     def __init__(self, reader: AnyReader, node: Node, options: ReplayOptions) -> None:
         self._reader, self._node, self._options = reader, node, options
         self.published, self.worst_lag_s = 0, 0.0
+        if not reader.is2:
+            raise DatasetError(f'{options.bag}: found a ROS 1 bag, expected one of ROS 2')
         self._publishers = self._make_publishers()
+        if not self._publishers:
+            raise DatasetError(f'{options.bag}: found no topic that can be published')
         self._time = message('rosgraph_msgs/msg/Clock')()
         self._clock = (
             node.create_publisher(type(self._time), '/clock', 10) if options.clock_hz else None

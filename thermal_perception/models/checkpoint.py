@@ -61,6 +61,11 @@ class CheckpointInfo:
     source_commit: str = ''
     schema_version: int = SCHEMA_VERSION
 
+    def __post_init__(self) -> None:
+        """Refuse what is no overlap."""
+        if not 0 < self.suppress_iou <= 1:
+            raise ConfigError(f'suppress_iou: found {self.suppress_iou}, expected in (0, 1]')
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -85,7 +90,7 @@ class Checkpoint:
             CheckpointError: if the weights do not fit the configuration.
         """
         try:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[]):  # a GPU may be lost
                 model = make_model(
                     self.info.architecture, self.info.config, where=str(self.path)
                 )
@@ -109,11 +114,22 @@ def save_checkpoint(
     Raises:
         CheckpointError: if a weight is NaN or infinite.
     """
-    tensors = {k: _stored(k, v.detach().cpu(), dtype).contiguous() for k, v in state.items()}
+    tensors = stored_tensors(state, dtype)
     part = path.with_name(path.name + '.part')
     save_file(tensors, part, metadata={_KEY: json.dumps(to_mapping(info), sort_keys=True)})
     part.chmod(0o644)  # safetensors makes it private, but installed weights are for everyone
     os.replace(part, path)
+
+
+def stored_tensors(
+    state: Mapping[str, Tensor], dtype: torch.dtype = torch.float16
+) -> dict[str, Tensor]:
+    """Return weights as they stand in a file.
+
+    Raises:
+        CheckpointError: if a weight is NaN or infinite.
+    """
+    return {k: _stored(k, v.detach().cpu(), dtype).contiguous() for k, v in state.items()}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -140,7 +156,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def fingerprint_of(tensors: Mapping[str, Tensor], info: CheckpointInfo) -> str:
     """Return 16 hex digits that change with any weight, class name or setting of the model."""
     digest = hashlib.sha256()
-    settings = ('architecture', 'config', 'preprocess', 'class_names', 'suppress_iou')
+    settings = ['architecture', 'config', 'preprocess', 'class_names']
+    if info.suppress_iou < 1:  # files from before this setting keep their fingerprint
+        settings.append('suppress_iou')
     described = {k: to_mapping(info)[k] for k in settings}
     digest.update(json.dumps(described, sort_keys=True).encode())
     for name in sorted(tensors):

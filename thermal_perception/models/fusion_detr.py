@@ -294,6 +294,7 @@ class Proposals(nn.Module):
         kept = distinct(
             cxcywh_to_xyxy(boxes.gather(1, pool[..., None].expand(-1, -1, 4))), self.distinct_iou
         )
+        kept &= best.gather(1, pool).isfinite()  # padding comes after everything
         # A stable order: first what is kept, best first, then the rest, best first.
         order = (~kept).to(torch.int8).argsort(dim=1, stable=True)
         return pool.gather(1, order[:, :queries])

@@ -67,8 +67,9 @@ def perception_health(
         found.append(Finding(Level.ERROR, f'images not processed: {counts_text(failed)}'))
     if pipeline.perceiver.degraded:
         found.append(Finding(Level.WARN, f'degraded: {pipeline.perceiver.degraded}'))
-    if complain_of_replaced and pipeline.replaced:
-        found.append(Finding(Level.WARN, f'queue full: {pipeline.replaced} images given up'))
+    replaced = pipeline.events.recent['replaced']
+    if complain_of_replaced and replaced:
+        found.append(Finding(Level.WARN, f'queue full: {replaced} images given up'))
     return Health('perception', state, tuple(found), _perception_values(pipeline, state))
 
 

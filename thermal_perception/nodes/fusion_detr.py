@@ -6,6 +6,7 @@ import threading
 from typing import Any, TYPE_CHECKING
 
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
@@ -19,7 +20,7 @@ from thermal_perception.nodes.managed import ManagedNode
 from thermal_perception.nodes.outputs import DetectorOutputs
 from thermal_perception.nodes.perceivers import load_perceiver
 from thermal_perception.nodes.pipeline import DetectionPipeline
-from thermal_perception.nodes.qos import input_qos
+from thermal_perception.nodes.qos import incompatible_publisher_text, input_qos, overridable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,9 +87,7 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         self._labels = None
         self._publish_labels()
         self._pipeline.start()
-        self._camera_info = self.create_subscription(
-            CameraInfo, 'thermal/camera_info', self._on_camera_info, input_qos(1)
-        )
+        self._camera_info = self._subscribe_camera_info()
         self._camera.open()
 
     def deactivate(self) -> None:
@@ -127,7 +126,7 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         state = self.state if self.enabled else 'disabled by ~/enable'
         findings = self.state_findings()
         if self._reload_failure:
-            findings.append(Finding(Level.WARN, self._reload_failure))
+            findings.append(Finding(Level.ERROR, self._reload_failure))
         perception = perception_health(
             self._pipeline,
             state=state,
@@ -154,6 +153,26 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
             self._pipeline.put(arrival)
         else:
             self._camera.drops.add(DISABLED)
+
+    def _subscribe_camera_info(self) -> Any:
+        qos = input_qos(1)
+        topic = self.resolve_topic_name('thermal/camera_info')
+
+        def on_incompatible(event: Any) -> None:
+            publishers = self.get_publishers_info_by_topic(topic)
+            self.throttled.warning(
+                f'incompatible_qos {topic}',
+                incompatible_publisher_text(topic, qos, publishers, event.last_policy_kind),
+            )
+
+        return self.create_subscription(
+            CameraInfo,
+            'thermal/camera_info',
+            self._on_camera_info,
+            qos,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
+            qos_overriding_options=overridable(),
+        )
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         if self._pipeline is not None:

@@ -66,7 +66,7 @@ class FusionDetrParameters(ModelParameters):
     freeze_frames: int = parameter(
         5,
         'As many identical images in a row are reported as frozen (shutter, hung driver); '
-        '0 does not look.',
+        '0 does not look; two are the least that can be compared.',
         minimum=0,
         maximum=10_000,
     )

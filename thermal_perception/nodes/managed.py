@@ -16,6 +16,7 @@ from thermal_perception.errors import ThermalPerceptionError
 from thermal_perception.nodes.diagnostics import Finding, Health, Level, to_status
 from thermal_perception.nodes.logs import RepeatingLog
 from thermal_perception.nodes.parameters import parameter, ParameterSet
+from thermal_perception.nodes.qos import overridable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +70,9 @@ class ManagedNode(LifecycleNode, Generic[P]):
         self.throttled = RepeatingLog(self.get_logger())
         self.enabled = True
         self._failure = ''
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, '/diagnostics', 10, qos_overriding_options=overridable()
+        )
         self._enable_service = self.create_service(SetBool, '~/enable', self._on_enable)
         # Simulated time may stand still or jump; diagnostics must go on.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)

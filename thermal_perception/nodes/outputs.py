@@ -43,12 +43,12 @@ class DetectorOutputs:
         """Create the publishers on the node."""
         self._node = node
         self._encode = DetectionEncoder()
-        self._detections = self._publisher(Detection2DArray, '~/detections', output_qos())
-        self._label_info = self._publisher(LabelInfo, '~/label_info', latched_qos())
-        self._overlay = self._publisher(Image, '~/overlay', output_qos(2))
-        self._camera_info = self._publisher(CameraInfo, '~/camera_info', output_qos(2))
-        self._fusion = self._publisher(Classification, '~/fusion_weights', output_qos())
-        self._stage_times = self._publisher(Classification, '~/stage_times', output_qos())
+        self._detections = make_publisher(node, Detection2DArray, '~/detections', output_qos())
+        self._label_info = make_publisher(node, LabelInfo, '~/label_info', latched_qos())
+        self._overlay = make_publisher(node, Image, '~/overlay', output_qos(2))
+        self._camera_info = make_publisher(node, CameraInfo, '~/camera_info', output_qos(2))
+        self._fusion = make_publisher(node, Classification, '~/fusion_weights', output_qos())
+        self._stage_times = make_publisher(node, Classification, '~/stage_times', output_qos())
 
     def destroy(self) -> None:
         """Remove the publishers."""
@@ -100,23 +100,27 @@ class DetectorOutputs:
                 to_named_values(values, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
             )
 
-    def _publisher(self, message: type[Any], topic: str, qos: QoSProfile) -> Any:
-        resolved = self._node.resolve_topic_name(topic)
 
-        def on_incompatible(event: Any) -> None:
-            subscribers = self._node.get_subscriptions_info_by_topic(resolved)
-            self._node.throttled.warning(
-                f'incompatible_qos {resolved}',
-                incompatible_subscriber_text(resolved, qos, subscribers, event.last_policy_kind),
-            )
+def make_publisher(
+    node: ManagedNode[Any], message: type[Any], topic: str, qos: QoSProfile
+) -> Any:
+    """Create a publisher whose QoS can be overridden and that names who cannot hear it."""
+    resolved = node.resolve_topic_name(topic)
 
-        return self._node.create_lifecycle_publisher(
-            message,
-            topic,
-            qos,
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible),
-            qos_overriding_options=overridable(),
+    def on_incompatible(event: Any) -> None:
+        subscribers = node.get_subscriptions_info_by_topic(resolved)
+        node.throttled.warning(
+            f'incompatible_qos {resolved}',
+            incompatible_subscriber_text(resolved, qos, subscribers, event.last_policy_kind),
         )
+
+    return node.create_lifecycle_publisher(
+        message,
+        topic,
+        qos,
+        event_callbacks=PublisherEventCallbacks(incompatible_qos=on_incompatible),
+        qos_overriding_options=overridable(),
+    )
 
 
 def _heard(publisher: Any) -> bool:

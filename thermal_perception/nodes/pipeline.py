@@ -67,14 +67,17 @@ class DetectionPipeline:
         self._camera = camera
         self._outputs = outputs
         self._units = units
-        self._freeze = FreezeDetector(values.freeze_frames) if values.freeze_frames else None
+        equal = values.freeze_frames
+        self._freeze = FreezeDetector(max(2, equal)) if equal else None
         self._restarted = threading.Event()
         self._slot = self._make_slot()
+        self._replaced_seen = 0
         self._worker: Worker[Arrival] | None = None
 
     def start(self) -> None:
         """Start the thread."""
         self._slot = self._make_slot()
+        self._replaced_seen = 0
         self._worker = Worker(self._slot, self._process, self._on_failure, name='perception')
         self._worker.start()
 
@@ -87,13 +90,17 @@ class DetectionPipeline:
         self._worker = None
         counts = self._slot.counts
         self._slot = self._make_slot()
-        self.events.add('replaced', counts.replaced)
+        self._replaced_seen = 0
         self.events.add('discarded', counts.discarded)
         self._restarted.set()
 
     def put(self, arrival: Arrival) -> None:
         """Hand in an image; returns at once."""
         self._slot.put(arrival)
+        replaced = self._slot.counts.replaced
+        if replaced > self._replaced_seen:
+            self.events.add('replaced', replaced - self._replaced_seen)
+            self._replaced_seen = replaced
 
     def forget(self) -> None:
         """Start over after a jump in time: images that wait belong to another time."""
@@ -114,7 +121,7 @@ class DetectionPipeline:
     @property
     def replaced(self) -> int:
         """Images given up for newer ones."""
-        return self.events.total('replaced') + self._slot.counts.replaced
+        return self.events.total('replaced')
 
     @property
     def discarded(self) -> int:

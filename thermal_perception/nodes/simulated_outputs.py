@@ -17,7 +17,8 @@ from thermal_perception.encode import (
     to_odometry,
 )
 from thermal_perception.geometry.transforms import to_xyz_quat
-from thermal_perception.nodes.qos import output_qos, overridable
+from thermal_perception.nodes.outputs import make_publisher
+from thermal_perception.nodes.qos import output_qos
 
 if TYPE_CHECKING:
     from thermal_perception.nodes.managed import ManagedNode
@@ -121,7 +122,5 @@ class TruthOutputs:
 
 
 def publisher(node: ManagedNode[Any], message: type[Any], topic: str, *, depth: int = 10) -> Any:
-    """Create a reliable publisher whose QoS can be overridden."""
-    return node.create_lifecycle_publisher(
-        message, topic, output_qos(depth), qos_overriding_options=overridable()
-    )
+    """Create a reliable publisher; see `make_publisher`."""
+    return make_publisher(node, message, topic, output_qos(depth))

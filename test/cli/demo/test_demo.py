@@ -8,11 +8,18 @@ import os
 import subprocess
 
 import pytest
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import get_typestore, Stores
 
 from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
-from thermal_perception.cli.demo.demo import DemoOptions
+from thermal_perception.cli.demo.demo import (
+    _bag_images,
+    _make_folder,
+    _replay_command,
+    DemoOptions,
+)
 from thermal_perception.cli.processes import command_of
-from thermal_perception.errors import ConfigError
+from thermal_perception.errors import ConfigError, DatasetError
 from thermal_perception.models.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -106,3 +113,34 @@ def test_simulation_ends_after_20_s_and_a_bag_at_its_end(tmp_path):
     assert DemoOptions().wanted_s == 20.0
     assert DemoOptions(bag=tmp_path).wanted_s is None
     assert DemoOptions(bag=tmp_path, duration_s=3.0).wanted_s == 3.0
+
+
+def test_earlier_results_go_and_files_of_others_stay(tmp_path):
+    (tmp_path / 'logs').mkdir()
+    ours = ['overlay.mp4', 'overlay_03.png', 'logs/fusion_detr.log']
+    theirs = ['overlay_mine.png', 'logs/server.log', 'notes.txt']
+    for name in [*ours, *theirs]:
+        (tmp_path / name).touch()
+    _make_folder(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*') if p.is_file()}
+    assert left == set(theirs)
+
+
+def write_bag(path, **topics):
+    store = get_typestore(Stores.LATEST)
+    with Writer(path, version=9) as writer:
+        for name, kind in topics.items():
+            writer.add_connection(f'/{name}/image', f'sensor_msgs/msg/{kind}', typestore=store)
+    return path
+
+
+def test_images_of_a_bag_are_found_raw_first_and_compressed_ones_go_to_the_sibling(tmp_path):
+    both = write_bag(tmp_path / 'both', heat='Image', other='CompressedImage')
+    assert _bag_images(both, '') == ('/heat/image', 'raw')
+    assert _bag_images(both, '/other/image') == ('/other/image', 'compressed')
+    packed = write_bag(tmp_path / 'packed', heat='CompressedImage')
+    assert _bag_images(packed, '') == ('/heat/image', 'compressed')
+    assert '/heat/image:=/thermal/image_raw/compressed' in _replay_command(packed, '')
+    assert '/heat/image:=/thermal/image_raw' in _replay_command(both, '')
+    with pytest.raises(DatasetError, match='expected exactly one'):
+        _bag_images(write_bag(tmp_path / 'two', left='Image', right='Image'), '')

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from math import inf
 import os
 from pathlib import Path
-import shutil
 import time
 from typing import Any, TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from thermal_perception.cli.processes import Child
 
 _NODE = 'fusion_detr'
+_PROCESSES = (_NODE, 'simulated_cameras', 'replay')
 _START_LIMIT_S = 180.0
 """A busy machine takes minutes to import PyTorch and to build the simulated world."""
 _PICTURES = 5
@@ -125,10 +126,10 @@ def _make_folder(folder: Path) -> None:
     """Make an output folder without the results of an earlier demo."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in [*folder.glob('overlay*.png'), *folder.glob('overlay.mp4')]:
+        (folder / 'logs').mkdir(exist_ok=True)
+        ours = ('overlay_[0-9][0-9].png', 'overlay.mp4', *(f'logs/{n}.log' for n in _PROCESSES))
+        for old in chain.from_iterable(folder.glob(pattern) for pattern in ours):
             old.unlink()
-        shutil.rmtree(folder / 'logs', ignore_errors=True)
-        (folder / 'logs').mkdir()
     except OSError as error:
         raise ConfigError(f'--output {folder}: cannot be written: {error.strerror}') from error
 
@@ -137,12 +138,14 @@ def _node_parameters(options: DemoOptions, checkpoint: Path) -> dict[str, object
     parameters: dict[str, object] = {'checkpoint': checkpoint, 'device': options.device}
     if options.bag is not None:
         parameters['use_sim_time'] = True
+        parameters['image_transport'] = _bag_images(options.bag, options.image_topic)[1]
     return parameters
 
 
 def _start_source(options: DemoOptions, children: Children) -> Child:
     if options.bag is not None:
-        return children.start('replay', _replay_command(options.bag, options.image_topic))
+        command = _replay_command(options.bag, options.image_topic)
+        return children.start('replay', command, finite=True)
     parameters = {
         'preset': options.preset,
         'condition': options.condition,
@@ -154,14 +157,26 @@ def _start_source(options: DemoOptions, children: Children) -> Child:
     return children.start('simulated_cameras', node_command('simulated_cameras', parameters))
 
 
+def _bag_images(bag: Path, wanted: str) -> tuple[str, str]:
+    """Return the topic of the images in a bag and how they are sent, `raw` or `compressed`."""
+    with open_bag(bag) as reader:
+        types = {c.topic: c.msgtype for c in reader.connections}
+        raw = IMAGE_TYPES[0]
+        wanted_types = (raw,) if raw in types.values() and not wanted else IMAGE_TYPES
+        topic = find_topic(reader, wanted_types, wanted=wanted)
+        return topic, 'raw' if types[topic] == raw else 'compressed'
+
+
 def _replay_command(bag: Path, image_topic: str) -> list[str]:
     """Publish what the node and we subscribe to: the images, and the truth if there is one."""
+    recorded, transport = _bag_images(bag, image_topic)
+    sibling = '' if transport == 'raw' else '/compressed'
+    topics = {recorded: f'/thermal/image_raw{sibling}'}
     with open_bag(bag) as reader:
-        topics = {find_topic(reader, IMAGE_TYPES[:1], wanted=image_topic): '/thermal/image_raw'}
         for connection in reader.connections:
             if connection.topic.endswith(TRUTH_TOPIC):
                 topics[connection.topic] = f'/{TRUTH_TOPIC}'
-    arguments = ['--wait', '30']
+    arguments = ['--wait', str(_START_LIMIT_S)]
     for recorded, wanted in topics.items():
         arguments += ['--topic', recorded, '--remap', f'{recorded}:={wanted}']
     return command_of('replay', str(bag.resolve()), *arguments)
