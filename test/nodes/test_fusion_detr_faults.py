@@ -15,7 +15,7 @@ import cv2
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from thermal_perception.encode import to_compressed_image, to_image, to_time
@@ -372,14 +372,17 @@ def until_printed(graph, capfd, text):
     return graph.until(lines, text)[0]
 
 
-def test_incompatible_publisher_is_named_with_what_differs(graph, capfd):
-    graph.start(**{'qos_overrides./thermal/image_raw.subscription.reliability': 'reliable'})
+@pytest.mark.parametrize(
+    ('message', 'topic'), [(Image, '/thermal/image_raw'), (CameraInfo, '/thermal/camera_info')]
+)
+def test_incompatible_publisher_is_named_with_what_differs(graph, capfd, message, topic):
+    graph.start(**{f'qos_overrides.{topic}.subscription.reliability': 'reliable'})
     graph.driver.create_publisher(
-        Image, 'thermal/image_raw', QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+        message, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
         event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
     )
     line = until_printed(graph, capfd, 'reliability differs')
-    assert '/thermal/image_raw: incompatible QoS' in line
+    assert f'{topic}: incompatible QoS' in line
     assert 'Best effort publisher and reliable subscription' in line
 
 
