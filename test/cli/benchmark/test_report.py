@@ -19,7 +19,7 @@ from thermal_perception.cli.benchmark.report import (
 
 def result(**changes):
     values = {
-        'machine': {'cpu': 'test'},
+        'machine': {'cpu': 'test', 'amx': True},
         'model': {'name': 'tiny', 'fingerprint': '0'},
         'input_hz': 30.0,
         'size': (512, 640),
@@ -86,6 +86,8 @@ def test_json_has_what_scripts_rely_on():
         ({'rates': [Rates(10.0, 8.9)]}, 1, 1),
         ({'ages_ms': [100.0], 'naive_ages_ms': [400.0]}, 3, 0),
         ({'ages_ms': [100.0], 'naive_ages_ms': [399.0]}, 2, 1),
+        ({'machine': {}, 'ages_ms': [100.0], 'naive_ages_ms': [131.0]}, 3, 0),
+        ({'machine': {'gpu': 'x'}, 'ages_ms': [100.0], 'naive_ages_ms': [131.0]}, 2, 1),
     ],
 )
 def test_verdict_compares_with_the_budget(changes, met, missed):

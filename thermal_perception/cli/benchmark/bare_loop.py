@@ -12,6 +12,7 @@ from thermal_perception.cli.benchmark.scene import thermal_counts
 from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.config import from_mapping
 from thermal_perception.evaluation.dataset import thermal_frame
+from thermal_perception.memory import keep_freed_memory
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     options = parser.parse_args()
     die_with_parent()
+    keep_freed_memory()
     checkpoint = load_checkpoint(options.checkpoint)
     preprocess = Preprocess(
         from_mapping(PreprocessConfig, checkpoint.info.preprocess, where=str(options.checkpoint))

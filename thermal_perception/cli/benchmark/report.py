@@ -15,6 +15,8 @@ BUDGET_MS = 6.0
 """All but the network, median, from callback entry to the return of `publish()`."""
 MIN_RATE_RATIO = 0.9
 MIN_AGE_FACTOR = 4.0
+MIN_AGE_FACTOR_PLAIN = 1.3
+"""On a CPU without matrix units (AMX) and no GPU, where the network takes most of any age."""
 _SUMS = {
     'total': ('callback entry to publish() returned', ''),
     'overhead': ('the same without the network', 'bold'),
@@ -184,13 +186,15 @@ def verdict_table(result: BenchmarkResult) -> Table:
         ),
     ]
     if result.age_factor is not None:
+        plain = not (result.machine.get('amx') or result.machine.get('gpu'))
+        wanted_factor = MIN_AGE_FACTOR_PLAIN if plain else MIN_AGE_FACTOR
         ours, naive = Timing.of(result.ages_ms), Timing.of(result.naive_ages_ms)
         rows.append(
             (
                 f'p99 age at {result.input_hz:g} Hz, straightforward node by ours',
-                f'>= {MIN_AGE_FACTOR:g}',
+                f'>= {wanted_factor:g}',
                 f'{naive.p99_ms:.0f} / {ours.p99_ms:.0f} ms = {result.age_factor:.1f}',
-                result.age_factor >= MIN_AGE_FACTOR,
+                result.age_factor >= wanted_factor,
             )
         )
     for name, wanted, measured, good in rows:
