@@ -72,7 +72,7 @@ def test_json_has_what_scripts_rely_on():
     assert {'overhead_median_ms', 'rate_ratio', 'age_p99_ms'} <= set(values['node'])
     assert len(values['node']['runs']) == 3
     assert 'naive' not in values
-    assert values['machine'] == {'cpu': 'test'}
+    assert values['machine'] == {'cpu': 'test', 'amx': True}
     with_naive = result(naive_ages_ms=[900.0] * 10, naive_hz=9.0).to_json()
     assert with_naive['naive']['age_p99_ms'] == 900.0
     assert with_naive['naive']['rate_hz'] == 9.0
