@@ -81,7 +81,7 @@ def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, argu
         (['bag-from-images', 'no/such', '--output', 'x'], 'no/such: is not a folder'),
         (['bag-from-images', '.', '--output', '.'], '--output .: exists already'),
         (['bag-from-images', '.', '--output', 'x', '--rate', '0'], '--rate 0.0: expected more'),
-        (['bag-from-images', '.', '--output', 'x', '--topic', 'a/'], '--topic a/: expected a name'),
+        (['bag-from-images', '.', '--output', 'x', '--topic', 'a/'], '--topic a/: expected'),
         (['bag-from-images', '.', '--output', 'x', '--K', '1,2'], '--K 1,2: expected FX,FY'),
         (['replay', 'no/such'], 'no/such: is not a readable bag'),
         (['replay', 'x', '--rate', '0'], '--rate 0.0: expected more than 0'),
