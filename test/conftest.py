@@ -24,6 +24,18 @@ def pytest_configure(config):
 
 
 @pytest.fixture
+def one_thread_and_seed():
+    """Make PyTorch's results the same on every run, and fast where they are small."""
+    import torch  # most tests do without it
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def ros_domain(monkeypatch):
     """Give the test a DDS domain of its own, on this machine only.
 

@@ -7,6 +7,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from tiny import lite
 
 from thermal_perception.errors import BackendError, CheckpointError, PreprocessError
 from thermal_perception.models.checkpoint import (
@@ -23,16 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TINY = {
-    'class_names': ['person', 'car'],
-    'backbone': 'efficientnet_lite0',
-    'grid_stride': 16,
-    'd_model': 32,
-    'ffn_dim': 32,
-    'encoder_layers': 1,
-    'decoder_layers': 1,
-    'num_queries': 12,
-}
+TINY = lite(('person', 'car'))
 
 
 @pytest.fixture(scope='module')

@@ -7,20 +7,12 @@ import json
 import cv2
 import numpy as np
 import pytest
+from tiny import lite
 
 from thermal_perception.models.checkpoint import CheckpointInfo, save_random
 
 CLASS_NAMES = ('person', 'car', 'bicycle', 'other_vehicle')
-TINY = {
-    'class_names': list(CLASS_NAMES),
-    'backbone': 'efficientnet_lite0',
-    'grid_stride': 16,
-    'd_model': 32,
-    'ffn_dim': 32,
-    'encoder_layers': 1,
-    'decoder_layers': 1,
-    'num_queries': 12,
-}
+TINY = lite(CLASS_NAMES)
 
 
 @pytest.fixture(scope='session')

@@ -20,6 +20,7 @@ import launch_testing.asserts
 import launch_testing.markers
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
 from launch import LaunchDescription
@@ -27,16 +28,7 @@ from thermal_perception.models.checkpoint import CheckpointInfo, save_random
 
 DEADLINE_S = 120.0
 CLASS_NAMES = ('person', 'car', 'bicycle', 'other_vehicle')
-TINY = {
-    'class_names': list(CLASS_NAMES),
-    'backbone': 'efficientnet_lite0',
-    'grid_stride': 16,
-    'd_model': 32,
-    'ffn_dim': 32,
-    'encoder_layers': 1,
-    'decoder_layers': 1,
-    'num_queries': 12,
-}
+TINY = lite(CLASS_NAMES)
 FOLDER = tempfile.TemporaryDirectory()
 CHECKPOINT = Path(FOLDER.name, 'tiny.safetensors')
 

@@ -23,6 +23,7 @@ import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
+from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
 from launch import LaunchDescription
@@ -32,16 +33,7 @@ from thermal_perception.models.checkpoint import CheckpointInfo, save_random
 # Processes import torch, which takes long on a busy machine.
 DEADLINE_S = 120.0
 CLASS_NAMES = ('person', 'car')
-TINY = {
-    'class_names': list(CLASS_NAMES),
-    'backbone': 'efficientnet_lite0',
-    'grid_stride': 16,
-    'd_model': 32,
-    'ffn_dim': 32,
-    'encoder_layers': 1,
-    'decoder_layers': 1,
-    'num_queries': 12,
-}
+TINY = lite(CLASS_NAMES)
 FOLDER = tempfile.TemporaryDirectory()
 CHECKPOINT = Path(FOLDER.name, 'tiny.safetensors')
 

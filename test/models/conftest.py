@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from tiny import published
 import torch
 
 from thermal_perception.models.build import make_model
 from thermal_perception.models.config import FusionDetrConfig
 from thermal_perception.models.fusion import SelectiveFusion
 
-TINY = {
-    'class_names': ['person', 'car'],
-    'backbone': 'convnextv2_atto',
-    'd_model': 32,
-    'num_heads': 4,
-    'ffn_dim': 64,
-    'encoder_layers': 1,
-    'decoder_layers': 2,
-    'num_queries': 6,
-    'dropout': 0.0,
-}
+TINY = published(('person', 'car'))
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_seed():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+def steady(one_thread_and_seed):
+    """Every test here computes."""
 
 
 @pytest.fixture

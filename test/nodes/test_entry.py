@@ -18,22 +18,14 @@ pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
 from thermal_perception.decode import decode_image
 from thermal_perception.types import FrameSet
 
 CLASS_NAMES = ('person', 'car')
-TINY = {
-    'class_names': list(CLASS_NAMES),
-    'backbone': 'efficientnet_lite0',
-    'grid_stride': 16,
-    'd_model': 32,
-    'ffn_dim': 32,
-    'encoder_layers': 1,
-    'decoder_layers': 1,
-    'num_queries': 12,
-}
+TINY = lite(CLASS_NAMES)
 MAIN = 'import sys; from thermal_perception.nodes.{0} import main; sys.exit(main())'
 # Importing torch takes long on a busy machine.
 START_S = 120.0

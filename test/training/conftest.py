@@ -7,6 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from tiny import published
 import torch
 
 from thermal_perception.models.build import make_model
@@ -19,26 +20,12 @@ from training.engine import Trainer
 
 CLASSES = ('person', 'car')
 FAST = {'warmup_steps': 2, 'lr': 1e-3}
-TINY = {
-    'class_names': list(CLASSES),
-    'backbone': 'convnextv2_atto',
-    'd_model': 32,
-    'num_heads': 4,
-    'ffn_dim': 64,
-    'encoder_layers': 1,
-    'decoder_layers': 2,
-    'num_queries': 6,
-    'dropout': 0.0,
-}
+TINY = published(CLASSES)
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_seed():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+def steady(one_thread_and_seed):
+    """Every test here computes."""
 
 
 def write_coco(folder, scenes, *, split='train', names=None, crowd=()):

@@ -1,0 +1,37 @@
+"""Networks small enough to be made with random weights in every test."""
+
+from __future__ import annotations
+
+from typing import Any, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def lite(class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a small network of the embedded kind."""
+    return {
+        'class_names': list(class_names),
+        'backbone': 'efficientnet_lite0',
+        'grid_stride': 16,
+        'd_model': 32,
+        'ffn_dim': 32,
+        'encoder_layers': 1,
+        'decoder_layers': 1,
+        'num_queries': 12,
+    }
+
+
+def published(class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a small network of the published kind, without dropout."""
+    return {
+        'class_names': list(class_names),
+        'backbone': 'convnextv2_atto',
+        'd_model': 32,
+        'num_heads': 4,
+        'ffn_dim': 64,
+        'encoder_layers': 1,
+        'decoder_layers': 2,
+        'num_queries': 6,
+        'dropout': 0.0,
+    }
