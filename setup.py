@@ -42,8 +42,8 @@ setup(
     entry_points={
         'console_scripts': [
             'thermal-perception = thermal_perception.cli.main:main',
-            'fusion_detr = thermal_perception.nodes.fusion_detr:main',
-            'simulated_cameras = thermal_perception.nodes.simulated_cameras:main',
+            'fusion_detr = thermal_perception.nodes.registry:fusion_detr',
+            'simulated_cameras = thermal_perception.nodes.registry:simulated_cameras',
         ],
     },
 )

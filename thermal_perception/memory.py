@@ -12,7 +12,8 @@ def keep_freed_memory() -> bool:
 
     glibc maps large tensors afresh for every layer and trims the heaps of threads at once, so that
     a sixth of the time of a frame went into page faults. Resident memory then stays at its peak.
-    Call it before threads are started. Returns False where the C library is another one.
+    Call it before any thread is started, also before NumPy is imported: threads that exist keep
+    heaps of their own. Returns False where the C library is another one.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is None:

@@ -36,9 +36,8 @@ def run(node: str, params: Path | None, arguments: Sequence[str]) -> int:
     require_ros()
     die_with_parent()
     use_dds_profile(os.environ)
-    nodes = import_module('thermal_perception.nodes.registry').NODES
-    if node not in nodes:
-        raise ConfigError(f'run {node}: no such node, expected one of {", ".join(nodes)}')
-    module, _, function = nodes[node].partition(':')
-    main = getattr(import_module(module), function)
-    return int(main(ros_arguments(params, arguments)) or 0)
+    registry = import_module('thermal_perception.nodes.registry')
+    if node not in registry.NODES:
+        expected = ', '.join(registry.NODES)
+        raise ConfigError(f'run {node}: no such node, expected one of {expected}')
+    return int(registry.start(node, ros_arguments(params, arguments)))

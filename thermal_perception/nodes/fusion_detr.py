@@ -11,7 +11,6 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
-from thermal_perception.memory import keep_freed_memory
 from thermal_perception.nodes.camera_input import CameraInput, StampLimits
 from thermal_perception.nodes.detector_health import DISABLED, input_health, perception_health
 from thermal_perception.nodes.diagnostics import Finding, Level
@@ -254,5 +253,4 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node; `args` as for `rclpy.init`."""
-    keep_freed_memory()
     return run_node(FusionDetrNode, args)

@@ -1,0 +1,33 @@
+"""Every node starts by name, on memory that was set up before anything else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from thermal_perception.nodes import registry
+
+
+@pytest.mark.parametrize('name', registry.NODES)
+def test_each_node_has_an_entry_point_that_starts_it(name, monkeypatch):
+    started = []
+    monkeypatch.setattr(registry, 'start', lambda name, args: started.append((name, args)) or 7)
+    assert getattr(registry, name)(['--ros-args']) == 7
+    assert started == [(name, ['--ros-args'])]
+
+
+def test_memory_is_set_up_before_the_module_of_the_node_is_imported(monkeypatch):
+    order = []
+    module = type('Module', (), {'main': staticmethod(lambda args: order.append(args))})
+    monkeypatch.setattr(registry, 'keep_freed_memory', lambda: order.append('memory'))
+    monkeypatch.setattr(registry, 'import_module', lambda name: order.append(name) or module)
+    assert registry.start('fusion_detr', ['given']) == 0
+    assert order == ['memory', 'thermal_perception.nodes.fusion_detr', ['given']]
+
+
+def test_the_registry_brings_no_threads_with_it():
+    code = 'import sys, thermal_perception.nodes.registry; print("numpy" in sys.modules)'
+    command = [sys.executable, '-c', code]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == 'False'
