@@ -9,6 +9,7 @@
     ├── CheckpointError     a weights file is missing, damaged, foreign or too new
     ├── BackendError        a model cannot run on the chosen device or run-time
     ├── DatasetError        a data set on disk is not laid out as expected
+    ├── MetricError         two things that were to be compared do not fit together
     └── SimulationError     a scene or camera was asked for something impossible
 
 Each message says what was found, what was expected, and where.
@@ -69,6 +70,10 @@ class BackendError(ThermalPerceptionError):
 
 class DatasetError(ThermalPerceptionError):
     """A data set on disk is not laid out as expected."""
+
+
+class MetricError(ThermalPerceptionError, ValueError):
+    """Results, images or label maps that were to be compared do not fit together."""
 
 
 class SimulationError(ThermalPerceptionError, ValueError):

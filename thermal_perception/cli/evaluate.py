@@ -11,14 +11,14 @@ from thermal_perception.cli import console
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.bag import score_bag
 from thermal_perception.evaluation.dataset import open_split, score_split
-from thermal_perception.evaluation.fusion import FusionRecorder, mean_object_areas
+from thermal_perception.evaluation.scale_weights import FusionRecorder, mean_object_areas
 from thermal_perception.perceive import default_checkpoint, Perceiver
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from thermal_perception.evaluation import ClassMetrics, DetectionMetrics
-    from thermal_perception.evaluation.fusion import FusionSummary
+    from thermal_perception.evaluation.scale_weights import FusionSummary
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dataset import CocoSplit
-from thermal_perception.evaluation.fusion import FusionRecorder, mean_object_areas
+from thermal_perception.evaluation.scale_weights import FusionRecorder, mean_object_areas
 from thermal_perception.types import Detections, Frame, FrameSet, FusionWeights, Perception
 
 NOTHING = Detections(
