@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn, Tensor
 
     from training.config import OptimiserConfig, TrainingConfig
-    from training.datasets import Batch, TrainingSamples
+    from training.samples import Batch, TrainingSamples
 
 
 class NonFiniteLossError(FloatingPointError):

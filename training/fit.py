@@ -18,9 +18,10 @@ from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from thermal_perception.resources import share_path
 from thermal_perception.types import FrameSet
 from training.config import TrainingConfig
-from training.datasets import CocoFolder, TrainingSamples
+from training.datasets import DataFolder, report_problems
 from training.distributed import Processes
 from training.engine import Trainer
+from training.samples import TrainingSamples
 
 if TYPE_CHECKING:
     import argparse
@@ -92,8 +93,10 @@ def make_trainer(
     cache = args.cache or args.output / 'cache'
     processes = Processes.join(args.device)
     with processes.leader_first():
-        folders = [CocoFolder(d, info.class_names, args.data, cache) for d in config.train]
-        dev = [CocoFolder(d, info.class_names, args.data, cache) for d in config.dev]
+        folders = [DataFolder(d, info.class_names, args.data, cache) for d in config.train]
+        dev = [DataFolder(d, info.class_names, args.data, cache) for d in config.dev]
+    if processes.leads:
+        report_problems((*folders, *dev), args.output / 'log.jsonl')
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
     return Trainer(
         model,
@@ -108,7 +111,7 @@ def make_trainer(
 
 
 def evaluate(
-    state: Mapping[str, Tensor], folders: Sequence[CocoFolder], info: CheckpointInfo, device: str
+    state: Mapping[str, Tensor], folders: Sequence[DataFolder], info: CheckpointInfo, device: str
 ) -> dict[str, Any]:
     """Score weights on whole images, through the same code as on the robot.
 
@@ -120,7 +123,7 @@ def evaluate(
     return {**results[0], 'others': results[1:]}
 
 
-def _score(perceiver: Perceiver, folder: CocoFolder) -> DetectionMetrics:
+def _score(perceiver: Perceiver, folder: DataFolder) -> DetectionMetrics:
     scorer = CocoScorer(folder.truth(), perceiver.info.class_names)
     for index, record in enumerate(folder.records):
         found = perceiver(FrameSet(thermal=folder.frame(index)))

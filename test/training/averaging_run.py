@@ -15,9 +15,10 @@ from thermal_perception.models.checkpoint import CheckpointInfo
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig
-from training.datasets import CocoFolder, DatasetConfig, TrainingSamples
+from training.datasets import DataFolder, DatasetConfig
 from training.distributed import Processes
 from training.engine import Trainer
+from training.samples import TrainingSamples
 
 CLASSES = ('person', 'car')
 MODEL = {
@@ -39,7 +40,7 @@ def main(data: Path, output: Path, accumulate: int) -> None:
     torch.manual_seed(0)
     model = make_model('fusion_detr', MODEL, where='test')
     with processes.leader_first():
-        folder = CocoFolder(DatasetConfig(str(data)), CLASSES, cache=output.parent / 'cache')
+        folder = DataFolder(DatasetConfig(str(data)), CLASSES, cache=output.parent / 'cache')
     samples = TrainingSamples(
         [folder], AugmentConfig(crop_size=(64, 64)), Preprocess(PreprocessConfig()), seed=0
     )

@@ -15,8 +15,9 @@ from thermal_perception.models.checkpoint import CheckpointInfo
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig
-from training.datasets import CocoFolder, DatasetConfig, TrainingSamples
+from training.datasets import DataFolder, DatasetConfig
 from training.engine import Trainer
+from training.samples import TrainingSamples
 
 CLASSES = ('person', 'car')
 FAST = {'warmup_steps': 2, 'lr': 1e-3}
@@ -96,7 +97,7 @@ def write():
 @pytest.fixture
 def make_samples(coco):
     def make(**changes):
-        folder = CocoFolder(DatasetConfig(str(coco)), CLASSES)
+        folder = DataFolder(DatasetConfig(str(coco)), CLASSES)
         augment = AugmentConfig(crop_size=(64, 64), **changes)
         return TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
 

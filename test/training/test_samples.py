@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+import torch
+
+from thermal_perception.preprocess import Preprocess, PreprocessConfig
+from training.augment import AugmentConfig
+from training.datasets import DataFolder, DatasetConfig
+from training.samples import collate, TrainingSamples
+
+CLASSES = ('person', 'car')
+STILL = {
+    'zoom': (1.0, 1.0),
+    'focus': 0.0,
+    'horizontal_flip': 0.0,
+    'gain': (1.0, 1.0),
+    'offset': (0.0, 0.0),
+    'gamma': (1.0, 1.0),
+    'noise': 0.0,
+    'blur': 0.0,
+    'deep': 0.0,
+}
+
+
+def still(folder, **changes):
+    """Return samples that are the whole images, unchanged."""
+    augment = AugmentConfig(crop_size=(64, 64), **{**STILL, **changes})
+    return TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
+
+
+def blank(count):
+    return [(np.full((64, 64), 90, np.uint8), [], []) for _ in range(count)]
+
+
+def test_ignore_regions_are_no_objects_and_are_wiped_out_of_samples(tmp_path, write):
+    image = np.full((64, 64), 200, np.uint8)
+    scene = (image, [(40, 40, 60, 60)], [1])
+    write(tmp_path, [scene], crowd=[(0, (8, 8, 24, 24))])
+    folder = DataFolder(DatasetConfig(str(tmp_path)), CLASSES)
+    assert_allclose(folder.records[0].ignore_xyxy_px, [[8, 8, 24, 24]])
+    sample, target = still(folder).sample((0, 0), epoch=0, position=0)
+    assert target.labels.tolist() == [1]
+    assert_allclose(sample[8:24, 8:24], 0.35)
+    assert_allclose(sample[40:60, 40:60], 200 / 255, atol=1e-6)
+
+
+def test_targets_are_centre_and_size_relative_to_the_sample(tmp_path, write):
+    scene = (np.full((64, 64), 90, np.uint8), [(16, 8, 48, 40)], [1])
+    folder = DataFolder(DatasetConfig(str(write(tmp_path, [scene]))), CLASSES)
+    sample, target = still(folder).sample((0, 0), epoch=0, position=0)
+    assert sample.shape == (64, 64)
+    assert_allclose(sample, 90 / 255, atol=1e-6)
+    assert_allclose(target.boxes.numpy(), [[0.5, 0.375, 0.5, 0.5]])
+    assert target.labels.dtype == torch.int64
+
+
+def test_a_sample_depends_on_seed_epoch_and_position_only(make_samples):
+    first, second = make_samples(), make_samples()
+    second.sample((0, 3), epoch=5, position=9)  # what was drawn before does not matter
+    image, target = first.sample((0, 1), epoch=2, position=7)
+    same_image, same_target = second.sample((0, 1), epoch=2, position=7)
+    assert_array_equal(image, same_image)
+    assert torch.equal(target.boxes, same_target.boxes)
+    other, _ = first.sample((0, 1), epoch=3, position=7)
+    assert np.abs(other - image).max() > 0.01
+
+
+def test_order_is_a_shuffle_of_all_images_and_changes_with_the_epoch(make_samples):
+    samples = make_samples()
+    orders = [samples.order(e) for e in range(6)]
+    assert all(sorted(o) == [(0, 0), (0, 1), (0, 2), (0, 3)] for o in orders)
+    assert len({tuple(o) for o in orders}) > 1
+    assert orders[2] == make_samples().order(2)
+
+
+def test_repeat_may_be_a_fraction_and_the_length_of_an_epoch_stays(coco):
+    folder = DataFolder(DatasetConfig(str(coco), repeat=2.5), CLASSES)
+    samples = still(folder)
+    assert samples.per_epoch == 10
+    for epoch in range(5):
+        counts = np.bincount([i for _, i in samples.order(epoch)], minlength=4)
+        assert counts.sum() == 10
+        assert counts.min() >= 1
+
+
+def test_images_with_a_rare_class_come_more_often(tmp_path, write):
+    rare = (np.zeros((64, 64), np.uint8), [(1, 1, 20, 20)], [1])
+    write(tmp_path, [*blank(15), rare])
+    folder = DataFolder(DatasetConfig(str(tmp_path), rare_repeat=0.25), CLASSES)
+    samples = still(folder)
+    # The class is in 1/16 of the images: sqrt(0.25 * 16) = 2.
+    assert samples.per_epoch == 17
+    assert samples.order(0).count((0, 15)) == 2
+
+
+def test_slivers_at_the_border_are_wiped_out_and_not_asked_for(tmp_path, write):
+    image = np.full((64, 64), 50, np.uint8)
+    image[20:40, 24:64] = 250
+    scene = (image, [(24, 20, 64, 40)], [0])
+    folder = DataFolder(DatasetConfig(str(write(tmp_path, [scene]))), CLASSES)
+    augment = AugmentConfig(crop_size=(64, 32), min_visible=0.5, **STILL)
+    samples = TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
+    for position in range(30):
+        sample, target = samples.sample((0, 0), epoch=0, position=position)
+        bright = (sample > 0.9).sum()
+        assert (bright > 0) == (len(target.labels) == 1)
+
+
+def test_eight_bit_frames_may_pass_as_sixteen_bit_ones(coco, scenes):
+    folder = DataFolder(DatasetConfig(str(coco)), CLASSES)
+    sample, _ = still(folder, deep=1.0).sample((0, 0), epoch=0, position=0)
+    assert sample.min() == 0
+    assert sample.max() == 1  # the percentile transform of 16-bit frames spans the interval
+    plain = scenes[0][0].astype(float)
+    assert np.corrcoef(sample.ravel(), plain.ravel())[0, 1] > 0.9
+
+
+def test_unequal_images_are_padded_right_and_below_as_on_the_robot():
+    images = [np.ones((40, 60), np.float32), np.ones((64, 30), np.float32)]
+    stacked, padding = collate(images, PreprocessConfig(pad_multiple=32))
+    assert stacked.shape == (2, 1, 64, 64)
+    assert padding[0].sum() == 64 * 64 - 40 * 60
+    assert (stacked[:, 0] == (~padding).float()).all()
+    assert not padding[0, :40, :60].any()
+
+
+def test_equal_images_of_a_fitting_size_need_no_mask():
+    images = [np.ones((64, 32), np.float32)] * 2
+    assert collate(images, PreprocessConfig(pad_multiple=32))[1] is None

@@ -1,0 +1,68 @@
+"""MFNet, registered colour and thermal street scenes with label images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from training.datasets.layouts.folders import read_names, require_folder
+from training.datasets.layouts.found import Found, Item, Layout
+from training.datasets.names import attributes_of
+from training.datasets.pictures import Picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.datasets.config import DatasetConfig
+
+TREE = 'images/*.png (four channels), labels/*.png and train.txt, val.txt, test.txt'
+MASK_NAMES = (
+    'unlabeled',
+    'car',
+    'person',
+    'bike',
+    'curve',
+    'car_stop',
+    'guardrail',
+    'color_cone',
+    'bump',
+)
+MASK_COLOURS = (
+    (0, 0, 0),
+    (64, 0, 128),
+    (64, 64, 0),
+    (0, 128, 192),
+    (0, 0, 192),
+    (128, 128, 0),
+    (64, 64, 128),
+    (192, 128, 128),
+    (192, 64, 0),
+)
+
+
+def read(directory: Path, config: DatasetConfig) -> Found:
+    """Read 640 x 480 images whose PNG holds red, green, blue and thermal as four channels.
+
+    The fourth channel is the thermal image, never transparency. A split is a list of names,
+    `SPLIT.txt`; besides train, val and test there may be `test_day` and `test_night`. Names end
+    in D (day) or N (night). Label images hold class ids 0..8.
+
+    Source: Ha et al., MFNet, IROS 2017, and the code of MFNet and RTFNet, as summarised in this
+    project's specification of RGB-T segmentation.
+    """
+    images = require_folder(directory / 'images', TREE)
+    labels = require_folder(directory / 'labels', TREE)
+    names = read_names(directory / f'{config.split}.txt')
+    items = tuple(
+        Item(
+            name,
+            Picture(images / f'{name}.png', 'thermal', packed=True),
+            Picture(images / f'{name}.png', 'rgb', packed=True),
+            mask=Picture(labels / f'{name}.png', 'mask'),
+            attributes=attributes_of(name),
+        )
+        for name in names
+    )
+    return Found(images, items)
+
+
+LAYOUT = Layout(read, TREE, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS)

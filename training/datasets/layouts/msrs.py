@@ -1,0 +1,34 @@
+"""MSRS, the well-aligned pairs of MFNet with enhanced thermal images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from training.datasets.layouts.folders import pair_folders, require_folder
+from training.datasets.layouts.found import Found, Layout
+from training.datasets.layouts.mfnet import MASK_COLOURS, MASK_NAMES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.datasets.config import DatasetConfig
+
+TREE = '{train,test}/ir/*.png, vi/*.png and Segmentation_labels/*.png'
+
+
+def read(directory: Path, config: DatasetConfig) -> Found:
+    """Read the split `train` or `test`: pairs of 640 x 480 pixels with MFNet's nine classes.
+
+    Names are those of MFNet and tell day from night. The boxes of `detection/`, for 80 images of
+    both splits, are not read.
+
+    Source: README and `visualize.py` of github.com/Linfeng-Tang/MSRS.
+    """
+    folder = require_folder(directory / str(config.split), TREE)
+    thermal = require_folder(folder / 'ir', TREE)
+    rgb = require_folder(folder / 'vi', TREE)
+    masks = require_folder(folder / 'Segmentation_labels', TREE)
+    return pair_folders(thermal, rgb, None, masks=masks)
+
+
+LAYOUT = Layout(read, TREE, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS)
