@@ -214,3 +214,70 @@ def test_missing_annotation_file_is_refused_by_name(tmp_path):
 )
 def test_snake_case(name, expected):
     assert snake_case(name) == expected
+
+
+def filled(truth, found):
+    scorer = CocoScorer(truth, NAMES)
+    for image, boxes in found.items():
+        scorer.add(image, boxes)
+    return scorer
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_match_table_scores_as_the_coco_tool_does(seed):
+    scorer = filled(*random_case(seed))
+    metrics, precision = scorer.score(), scorer.matches().average_precision()
+    expected = [[m.mAP50, m.mAP75, m.mAP] for m in metrics.per_class.values()]
+    ours = np.stack([precision[:, 0], precision[:, 5], precision.mean(axis=1)], axis=1)
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
+    assert scorer.matches().objects().tolist() == [m.boxes for m in metrics.per_class.values()]
+
+
+def test_match_table_keeps_the_best_hundred_boxes_of_an_image():
+    wrong, right = [[500, 500, 510, 510]] * 100, [[0, 0, 10, 10]]
+    scores = np.linspace(0.9, 0.1, 101)
+    truth = annotations([(0, 7, 0, 0, 10, 10)])
+    for boxes, expected in ((wrong + right, 0), (right + wrong, 1)):
+        scorer = filled(truth, {0: detections(boxes, scores, [0] * 101)})
+        assert scorer.matches().average_precision()[0, 0] == pytest.approx(expected)
+        assert scorer.score().mAP50 == pytest.approx(expected)
+
+
+def test_match_table_of_a_part_equals_the_part_scored_alone():
+    truth, found = random_case()
+    part = {image for image in found if image % 3}
+    alone = {
+        'images': [i for i in truth['images'] if i['id'] in part],
+        'annotations': [a for a in truth['annotations'] if a['image_id'] in part],
+        'categories': truth['categories'],
+    }
+    expected = filled(alone, {i: d for i, d in found.items() if i in part}).score()
+    table = filled(truth, found).matches()
+    selected = table.select(np.array([i in part for i in table.image_ids]))
+    assert selected.image_ids == tuple(sorted(part))
+    assert np.nanmean(selected.average_precision()) == pytest.approx(expected.mAP, abs=1e-12)
+    assert selected.at(0.5).average_precision()[0, 0] == pytest.approx(
+        expected.per_class['person'].mAP50, abs=1e-12
+    )
+
+
+def test_table_refuses_a_threshold_it_was_not_made_with():
+    with pytest.raises(ValueError, match='IoU 0.3: expected one of'):
+        filled(*random_case()).matches().at(0.3)
+
+
+def test_merged_scorers_equal_one_and_refuse_an_image_in_both():
+    truth, found = random_case()
+    halves = [filled(truth, {i: d for i, d in found.items() if i % 2 == n}) for n in (0, 1)]
+    halves[0].merge(halves[1])
+    assert halves[0].score() == filled(truth, found).score()
+    with pytest.raises(DatasetError, match='added twice'):
+        halves[0].merge(halves[1])
+
+
+def test_detections_carry_the_category_ids_of_the_annotations():
+    truth = annotations([(0, 9, 0, 0, 10, 10)])
+    truth['categories'] = truth['categories'][1:]
+    scorer = filled(truth, {0: detections([[1, 2, 4, 8], [0, 0, 5, 5]], [0.5, 0.25], [1, 0])})
+    expected = {'image_id': 0, 'category_id': 9, 'bbox': [1, 2, 3, 6], 'score': 0.5}
+    assert scorer.detections() == [expected]  # the data set knows no person

@@ -12,6 +12,8 @@ from faster_coco_eval import COCO, COCOeval_faster
 import numpy as np
 
 from thermal_perception.errors import DatasetError
+from thermal_perception.evaluation.match_table import COCO_IOUS, MatchTable
+from thermal_perception.evaluation.matches import ImageMatches, match_greedily, overlaps_xywh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,7 +126,13 @@ class CocoScorer:
         self.class_names = tuple(class_names)
         self._truth = _clean_truth(content, self.class_names)
         self._image_ids = {image['id'] for image in self._truth['images']}
+        self._category_ids = _category_ids(content, self.class_names)
         self._found: dict[int, Detections] = {}
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """Ids of all annotated images, ascending."""
+        return tuple(sorted(self._image_ids))
 
     @property
     def missing(self) -> int:
@@ -167,23 +175,61 @@ class CocoScorer:
             }
         )
 
-    def _results(self) -> list[dict[str, Any]]:
-        """Return the COCO result rows, images in ascending order of id."""
-        rows: list[dict[str, Any]] = []
-        for image_id in sorted(self._found):
-            detections = self._found[image_id]
-            boxes = detections.boxes_xyxy_px.astype(np.float64)
-            boxes[:, 2:] -= boxes[:, :2]
-            rows += [
-                {'image_id': image_id, 'category_id': label + 1, 'bbox': box, 'score': score}
-                for box, label, score in zip(
-                    boxes.tolist(),
-                    detections.labels.tolist(),
-                    detections.scores.tolist(),
-                    strict=True,
-                )
+    def merge(self, other: CocoScorer) -> None:
+        """Take the detections that another scorer of the same annotations collected.
+
+        Raises:
+            DatasetError: if an image was added to both or is not in these annotations, or the
+                classes differ.
+        """
+        for image_id, detections in other._found.items():
+            self.add(image_id, detections)
+
+    def matches(self, thresholds: NDArray[np.float64] = COCO_IOUS) -> MatchTable:
+        """Match the boxes of all annotated images, for scores of any part or resampled set."""
+        objects = self._truth_by_image()
+        nothing = np.zeros((0, 6))
+        rows = {image_id: _result_rows(found) for image_id, found in self._found.items()}
+        per_class = [
+            [
+                _match_image(rows.get(i, nothing), objects.get(i, nothing), label, thresholds)
+                for i in self.image_ids
             ]
-        return rows
+            for label in range(len(self.class_names))
+        ]
+        return MatchTable.of(self.class_names, self.image_ids, thresholds, per_class)
+
+    def detections(self) -> list[dict[str, Any]]:
+        """Return the boxes as COCO results, with the category ids of the annotations.
+
+        Boxes of classes that the annotations do not have are left out: they have no id there.
+        """
+        return [
+            {**row, 'category_id': self._category_ids[row['category_id'] - 1]}
+            for row in self._results()
+            if row['category_id'] - 1 in self._category_ids
+        ]
+
+    def _results(self) -> list[dict[str, Any]]:
+        """Return the COCO result rows, images in ascending order of id, category = label + 1."""
+        return [
+            {
+                'image_id': image_id,
+                'category_id': int(row[5]) + 1,
+                'bbox': row[:4].tolist(),
+                'score': float(row[4]),
+            }
+            for image_id in sorted(self._found)
+            for row in _result_rows(self._found[image_id])
+        ]
+
+    def _truth_by_image(self) -> dict[int, NDArray[np.float64]]:
+        """Return x, y, width, height, ignored, label (N, 6) of every image that has any."""
+        rows: dict[int, list[list[float]]] = {}
+        for a in self._truth['annotations']:
+            row = [*a['bbox'], a['iscrowd'], a['category_id'] - 1]
+            rows.setdefault(a['image_id'], []).append(row)
+        return {image_id: np.array(values, np.float64) for image_id, values in rows.items()}
 
     def _boxes_per_class(self) -> list[int]:
         boxes = [0] * len(self.class_names)
@@ -259,6 +305,36 @@ def _clean_truth(content: Mapping[str, Any], class_names: Sequence[str]) -> dict
     categories = [{'id': i, 'name': name} for i, name in enumerate(class_names, start=1)]
     images = [{'id': image['id']} for image in content['images']]
     return {'images': images, 'annotations': annotations, 'categories': categories}
+
+
+def _category_ids(content: Mapping[str, Any], class_names: Sequence[str]) -> dict[int, int]:
+    """Map labels to the category ids of annotations."""
+    return {label: id_ for id_, label in category_labels(content, class_names).items()}
+
+
+def _result_rows(detections: Detections) -> NDArray[np.float64]:
+    """Return x, y, width, height, score, label as (N, 6)."""
+    boxes = detections.boxes_xyxy_px.astype(np.float64)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return np.column_stack([boxes[:, :2], sizes, detections.scores, detections.labels])
+
+
+def _match_image(
+    found: NDArray[np.float64],
+    truth: NDArray[np.float64],
+    label: int,
+    thresholds: NDArray[np.float64],
+) -> ImageMatches:
+    """Match the boxes of one class, rows of `_result_rows`, to rows of `_truth_by_image`."""
+    boxes = found[found[:, 5] == label]
+    boxes = boxes[np.argsort(-boxes[:, 4], kind='stable')][:MAX_DETECTIONS]
+    truth = truth[truth[:, 5] == label]
+    ignored = truth[:, 4] > 0
+    objects, regions = truth[~ignored, :4], truth[ignored, :4]
+    covered = overlaps_xywh(boxes[:, :4], regions, of_boxes=True).max(axis=1, initial=0)
+    overlaps = overlaps_xywh(boxes[:, :4], objects)
+    verdicts = match_greedily(overlaps, covered, thresholds)
+    return ImageMatches(boxes[:, 4], verdicts, len(objects))
 
 
 def _class_metrics(
