@@ -1,4 +1,4 @@
-"""`python -m training VERB`: train, simulate data."""
+"""`python -m training VERB`: train, inspect and simulate data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from thermal_perception.errors import ThermalPerceptionError
 
 VERBS = {
     'fit': 'train a model from a YAML file',
+    'inspect': 'count, check and draw a data set',
     'release': 'write the shipped weights and their card',
     'simulate': 'render an annotated data set',
 }

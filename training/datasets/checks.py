@@ -18,9 +18,7 @@ UNKNOWN_ID = 255
 """Class id of a label image's pixels without a verdict."""
 
 
-def drop_impossible_boxes(
-    record: Record, size: tuple[int, int]
-) -> tuple[Record, list[Problem]]:
+def drop_impossible_boxes(record: Record, size: tuple[int, int]) -> tuple[Record, list[Problem]]:
     """Leave out objects without area and objects wholly outside the image.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.datasets.layouts import Found, Item, Layout, Thing
+    from training.datasets.pictures import Picture
 
 BACKGROUND = ''
 IGNORE = 'ignore'
@@ -94,14 +96,14 @@ def make_record(
     record = Record(
         image_id,
         item.name,
-        item.thermal,
-        item.rgb,
+        _cropped(item.thermal, crop_px),
+        _cropped(item.rgb, crop_px),
         _boxes([t for t, _ in real], crop_px),
         np.array([n for _, n in real], np.int64),
         regions,
         region_labels,
         _oriented([t for t, _ in real], crop_px) if layout.oriented else None,
-        item.mask,
+        _cropped(item.mask, crop_px),
         item.attributes,
     )
     detail = 'found {!r}, taken as a region without a verdict'
@@ -125,6 +127,10 @@ def oriented_box(corners_xy: Sequence[float]) -> NDArray[np.float32]:
         width, height, degrees = height, width, degrees + 90
     angle = np.deg2rad((degrees + 90) % 180 - 90)
     return np.array([x, y, width, height, angle], np.float32)
+
+
+def _cropped(picture: Picture | None, crop_px: int) -> Picture | None:
+    return replace(picture, crop_px=crop_px) if picture and crop_px else picture
 
 
 def _boxes(things: Sequence[Thing], crop_px: int) -> NDArray[np.float32]:

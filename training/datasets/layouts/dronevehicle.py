@@ -46,9 +46,8 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     thermal, rgb, labels = (require_folder(f, TREE) for f in (*folders, labels))
     read_one = _from_text if (folder / 'ir').is_dir() else _from_xml
     suffix = '.txt' if (folder / 'ir').is_dir() else '.xml'
-    return with_labels(
-        pair_folders(thermal, rgb, None), lambda n: read_one(labels / f'{n}{suffix}'), CLASSES
-    )
+    pairs = pair_folders(thermal, rgb, None)
+    return with_labels(pairs, lambda name: labels / f'{name}{suffix}', read_one, CLASSES)
 
 
 def _from_xml(path: Path) -> tuple[Thing, ...]:
@@ -69,12 +68,12 @@ def _from_text(path: Path) -> tuple[Thing, ...]:
         words = line.split()
         if len(words) < 9:
             if words and ':' not in words[0]:  # DOTA files may start with `imagesource:`
-                raise LabelError(f'{path.name}: found {line!r}, expected 8 numbers and a class')
+                raise LabelError(f'found {line!r}, expected 8 numbers and a class')
             continue
         try:
             corners = tuple(map(float, words[:8]))
         except ValueError as error:
-            raise LabelError(f'{path.name}: found {line!r}, expected 8 numbers first') from error
+            raise LabelError(f'found {line!r}, expected 8 numbers first') from error
         rest = words[8:-1] if words[-1].isdigit() else words[8:]
         things.append(_thing(' '.join(rest), corners))
     return tuple(things)

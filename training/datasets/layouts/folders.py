@@ -30,7 +30,7 @@ def require_folder(folder: Path, expected: str) -> Path:
     while not parent.is_dir() and parent != parent.parent:
         parent = parent.parent
     raise DatasetError(
-        f'{folder}: is not a folder; {parent} holds {_listing(parent)}; expected {expected}'
+        f'{folder}: is not a folder; {parent} holds {list_folder(parent)}; expected {expected}'
     )
 
 
@@ -45,7 +45,7 @@ def first_folder(directory: Path, names: Iterable[str], expected: str) -> Path:
         if (directory / name).is_dir():
             return directory / name
     raise DatasetError(
-        f'{directory}: holds {_listing(directory)}; expected a folder {" or ".join(names)} '
+        f'{directory}: holds {list_folder(directory)}; expected a folder {" or ".join(names)} '
         f'({expected})'
     )
 
@@ -65,7 +65,7 @@ def read_names(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding='utf-8').split('\n')
     except (OSError, UnicodeDecodeError) as error:
-        holds = _listing(path.parent)
+        holds = list_folder(path.parent)
         raise DatasetError(
             f'{path}: cannot be read ({type(error).__name__}); {path.parent} holds {holds}; '
             'expected a list of names, one a line'
@@ -105,15 +105,16 @@ def pair_folders(
     return Found(thermal.parent, tuple(items), tuple(problems))
 
 
-def _without_suffix(name: str) -> str:
-    stem, dot, suffix = name.rpartition('.')
-    return stem if f'{dot}{suffix}'.lower() in IMAGE_SUFFIXES else name
-
-
-def _listing(folder: Path) -> str:
+def list_folder(folder: Path) -> str:
+    """Return the first names in a folder as text, for messages."""
     try:
         names = sorted(p.name + '/' * p.is_dir() for p in folder.iterdir())
     except OSError:
         return 'nothing readable'
     more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
     return (', '.join(names[:_SHOWN]) or 'nothing') + more
+
+
+def _without_suffix(name: str) -> str:
+    stem, dot, suffix = name.rpartition('.')
+    return stem if f'{dot}{suffix}'.lower() in IMAGE_SUFFIXES else name

@@ -49,7 +49,7 @@ def read(directory: Path, config: DatasetConfig) -> Found:
                 Problem(directory / 'imageSets' / f'{config.split}.txt', 'broken label', detail)
             )
     found = Found(images, tuple(items), tuple(problems))
-    return with_labels(found, lambda name: _things(directory, name, config), CLASSES)
+    return with_labels(found, lambda name: _label(directory, name, config), _read, CLASSES)
 
 
 def _item(images: Path, name: str) -> Item:
@@ -60,16 +60,18 @@ def _item(images: Path, name: str) -> Item:
     return Item(name, thermal, rgb, attributes=light)
 
 
-def _things(directory: Path, name: str, config: DatasetConfig) -> tuple[Thing, ...]:
+def _label(directory: Path, name: str, config: DatasetConfig) -> Path:
+    """Return the label file of a frame, the best one there is."""
     drive, _, frame = name.rpartition('/')
     camera = {'thermal': 'lwir', 'rgb': 'visible'}[config.labels_from]
     paired = directory / 'annotations_paired' / drive / camera / f'{frame}.txt'
-    if paired.is_file():
-        return _from_text(paired)
-    for folder in _XML:
-        if (path := directory / folder / f'{name}.xml').is_file():
-            return _from_xml(path)
-    return _from_text(directory / 'annotations' / f'{name}.txt')
+    choices = [paired, *(directory / folder / f'{name}.xml' for folder in _XML)]
+    last = directory / 'annotations' / f'{name}.txt'
+    return next((path for path in choices if path.is_file()), last)
+
+
+def _read(path: Path) -> tuple[Thing, ...]:
+    return _from_xml(path) if path.suffix == '.xml' else _from_text(path)
 
 
 def _from_xml(path: Path) -> tuple[Thing, ...]:
@@ -90,9 +92,7 @@ def _from_text(path: Path) -> tuple[Thing, ...]:
         try:
             x, y, width, height = map(float, words[1:5])
         except ValueError as error:
-            raise LabelError(
-                f'{path.name}: found {line!r}, expected name x y width height'
-            ) from error
+            raise LabelError(f'found {line!r}, expected name x y width height') from error
         things.append(_thing(words[0], (x, y, width, height), ignore=words[10:11] == ['1']))
     return tuple(things)
 

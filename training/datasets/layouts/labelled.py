@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.datasets.layouts.voc import LabelError
@@ -11,29 +10,34 @@ from training.datasets.record import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from training.datasets.layouts.found import Found, Thing
 
 
 def with_labels(
-    found: Found, things: Callable[[str], tuple[Thing, ...]], class_names: Sequence[str]
+    found: Found,
+    path_of: Callable[[str], Path],
+    read: Callable[[Path], tuple[Thing, ...]],
+    class_names: Sequence[str],
 ) -> Found:
     """Add objects to images; an image whose label file is missing or broken is left out.
 
     Args:
         found: images without objects.
-        things: reads the objects of an image by its name; raises FileNotFoundError or LabelError.
+        path_of: gives the label file of an image by the image's name.
+        read: reads a label file; raises LabelError if it cannot be understood.
         class_names: the classes of the data set.
     """
     items, problems = [], list(found.problems)
     for item in found.items:
+        path = path_of(item.name)
         try:
-            items.append(replace(item, things=things(item.name)))
-        except FileNotFoundError as error:
-            path = Path(str(error.filename))
-            problems.append(Problem(path, 'label missing', f'the image {item.name} has none'))
+            items.append(replace(item, things=read(path)))
+        except OSError as error:
+            problems.append(Problem(path, 'label missing', f'cannot be read: {error.strerror}'))
         except (LabelError, UnicodeDecodeError) as error:
-            problems.append(Problem(found.where / item.name, 'broken label', str(error)))
+            problems.append(Problem(path, 'broken label', str(error)))
     return replace(
         found, items=tuple(items), problems=tuple(problems), class_names=tuple(class_names)
     )

@@ -31,7 +31,7 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     rgb = require_folder(directory / 'visible' / str(config.split), TREE)
     labels = require_folder(directory / 'Annotations', TREE)
     pairs = pair_folders(thermal, rgb, None)
-    return with_labels(pairs, lambda name: read_objects(labels / f'{name}.xml'), CLASSES)
+    return with_labels(pairs, lambda name: labels / f'{name}.xml', read_objects, CLASSES)
 
 
 LAYOUT = Layout(read, TREE)

@@ -33,7 +33,7 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     labels = first_folder(directory, ('Annotation', 'Annotations'), TREE)
     names = None if config.split is None else read_names(_list_of(directory, config.split))
     pairs = pair_folders(thermal, rgb, names)
-    return with_labels(pairs, lambda name: read_objects(labels / f'{name}.xml'), CLASSES)
+    return with_labels(pairs, lambda name: labels / f'{name}.xml', read_objects, CLASSES)
 
 
 def _list_of(directory: Path, split: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dataset import IMAGE_SUFFIXES
 from training.datasets.layouts import pairs
-from training.datasets.layouts.folders import require_folder
+from training.datasets.layouts.folders import list_folder, require_folder
 from training.datasets.layouts.found import Found, Item, Layout
 from training.datasets.pictures import Picture
 from training.datasets.record import Problem
@@ -43,9 +43,10 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     require_folder(directory, TREE)
     if any((directory / name).is_dir() for name in pairs.THERMAL):
         return pairs.read(directory, config)
+    found = _scenes(directory)
     if config.split is not None:
         raise DatasetError(f'{directory}: found split {config.split!r}, expected null: all scenes')
-    return _scenes(directory)
+    return found
 
 
 def _scenes(directory: Path) -> Found:
@@ -56,7 +57,10 @@ def _scenes(directory: Path) -> Found:
             files = scenes.setdefault(scene, {'thermal': {}, 'rgb': {}})
             files[kind].setdefault(_number(path), path)
     if not scenes:
-        raise DatasetError(f'{directory}: found no thermal or visible image, expected {TREE}')
+        raise DatasetError(
+            f'{directory}: holds {list_folder(directory)} without any image named as thermal or '
+            f'visible; expected {TREE}'
+        )
     items: list[Item] = []
     problems: list[Problem] = []
     for scene, files in scenes.items():

@@ -22,7 +22,7 @@ def parse(path: Path) -> ElementTree.Element:
     """Parse an XML file.
 
     Raises:
-        LabelError: if it is not XML. A missing file stays a FileNotFoundError.
+        LabelError: if it is not XML. A missing file stays an OSError.
     """
     try:
         return ElementTree.fromstring(path.read_bytes())
@@ -67,6 +67,7 @@ def numbers(element: ElementTree.Element | None, tags: tuple[str, ...]) -> tuple
 
 
 def _object(element: ElementTree.Element) -> Thing:
+    name = name_of(element)
     x1, y1, x2, y2 = numbers(element.find('bndbox'), CORNERS)
     difficult = (element.findtext('difficult') or '0').strip() == '1'
-    return Thing(name_of(element), (x1, y1, x2, y2), ignore=difficult)
+    return Thing(name, (x1, y1, x2, y2), ignore=difficult)
