@@ -1,0 +1,196 @@
+"""Segmentation scores from confusion matrices, one per image.
+
+Intersection over union is taken once from the sum of all matrices, not averaged over images, and
+its mean is over all classes, background included, as MFNet, RTFNet and PST900 report it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from thermal_perception.errors import MetricError
+from thermal_perception.evaluation.attributes import attribute_values, image_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+IGNORE = 255
+"""Label of pixels that do not count."""
+
+
+@dataclass(frozen=True)
+class SegmentedClass:
+    """Figures of one class, fractions in 0..1.
+
+    Attributes:
+        IoU: intersection over union; None if the class is neither in truth nor prediction, 0 if
+            only in one.
+        accuracy: part of its true pixels that got the class; None if it is not in truth.
+        pixels: number of its true pixels.
+    """
+
+    IoU: float | None
+    accuracy: float | None
+    pixels: int
+
+
+@dataclass(frozen=True)
+class SegmentationMetrics:
+    """Figures over all pixels that count.
+
+    Attributes:
+        mIoU: mean over the classes with an `IoU`.
+        mean_accuracy: mean over the classes in truth.
+        pixel_accuracy: part of all pixels that are right.
+        undefined: number of classes without an `IoU`, which the mean leaves out.
+        pixels: number of pixels.
+        per_class: class name to figures.
+    """
+
+    mIoU: float | None
+    mean_accuracy: float | None
+    pixel_accuracy: float | None
+    undefined: int
+    pixels: int
+    per_class: Mapping[str, SegmentedClass]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, with `per_class` nested."""
+        return {**vars(self), 'per_class': {k: dict(vars(v)) for k, v in self.per_class.items()}}
+
+
+def confusion_matrix(
+    predicted: NDArray[np.integer],
+    truth: NDArray[np.integer],
+    classes: int,
+    ignore: int | None = IGNORE,
+) -> NDArray[np.int64]:
+    """Count pixels by true (row) and predicted (column) class, (K, K).
+
+    Args:
+        predicted: (H, W) or any shape, class indices.
+        truth: the same shape, class indices or `ignore`.
+        classes: number K of classes.
+        ignore: label whose pixels do not count, whatever was predicted there.
+
+    Raises:
+        MetricError: if the shapes differ or a counted pixel has no class.
+    """
+    if predicted.shape != truth.shape:
+        raise MetricError(
+            f'prediction is {predicted.shape} and truth {truth.shape}, expected the same size'
+        )
+    true, guess = truth.ravel(), predicted.ravel()
+    if ignore is not None:
+        kept = true != ignore
+        true, guess = true[kept], guess[kept]
+    for labels, name in ((true, 'truth'), (guess, 'prediction')):
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise MetricError(
+                f'{name}: found labels {labels.min()}..{labels.max()}, expected 0..{classes - 1}'
+                + ('' if ignore is None else f' (or {ignore} in truth)')
+            )
+    pairs = true.astype(np.int64) * classes + guess
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def segmentation_metrics(
+    matrix: NDArray[np.integer], class_names: Sequence[str]
+) -> SegmentationMetrics:
+    """Score a confusion matrix (K, K), rows truth, columns prediction."""
+    right, true = matrix.diagonal(), matrix.sum(axis=1)
+    union = true + matrix.sum(axis=0) - right
+    per_class = {
+        name: SegmentedClass(_ratio(right[c], union[c]), _ratio(right[c], true[c]), int(true[c]))
+        for c, name in enumerate(class_names)
+    }
+    known = [m.IoU for m in per_class.values() if m.IoU is not None]
+    return SegmentationMetrics(
+        mIoU=_mean(known),
+        mean_accuracy=_mean([m.accuracy for m in per_class.values() if m.accuracy is not None]),
+        pixel_accuracy=_ratio(right.sum(), true.sum()),
+        undefined=len(per_class) - len(known),
+        pixels=int(true.sum()),
+        per_class=per_class,
+    )
+
+
+class SegmentationScorer:
+    """Collects the confusion matrices of many images; any order, any number of processes."""
+
+    def __init__(self, class_names: Sequence[str], ignore: int | None = IGNORE) -> None:
+        """Name the classes in label order, and the label whose pixels do not count."""
+        self.class_names = tuple(class_names)
+        self.ignore = ignore
+        self._matrices: dict[str, NDArray[np.int64]] = {}
+
+    def add(self, name: str, predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> None:
+        """Take one image; see `confusion_matrix`.
+
+        Raises:
+            MetricError: if it was added before, the shapes differ or a label is no class.
+        """
+        if name in self._matrices:
+            raise MetricError(f'{name}: added twice')
+        try:
+            matrix = confusion_matrix(predicted, truth, len(self.class_names), self.ignore)
+        except MetricError as error:
+            raise MetricError(f'{name}: {error}') from error
+        self._matrices[name] = matrix
+
+    def merge(self, other: SegmentationScorer) -> None:
+        """Take the images of another scorer.
+
+        Raises:
+            MetricError: if it has other classes or an image of this one.
+        """
+        if (self.class_names, self.ignore) != (other.class_names, other.ignore):
+            raise MetricError(
+                f'segmentation: found classes {other.class_names} (ignored {other.ignore}), '
+                f'expected {self.class_names} ({self.ignore})'
+            )
+        if twice := sorted(self._matrices.keys() & other._matrices.keys()):
+            raise MetricError(f'{twice[0]}: added twice')
+        self._matrices.update(other._matrices)
+
+    def names(self) -> list[str]:
+        """Return the images in the order of `matrices`: sorted by name."""
+        return sorted(self._matrices)
+
+    def matrices(self) -> NDArray[np.int64]:
+        """Return the confusion matrices (I, K, K) of all images."""
+        k = len(self.class_names)
+        rows = [self._matrices[name] for name in self.names()]
+        return np.array(rows, np.int64).reshape(-1, k, k)
+
+    def score(self, weights: NDArray[np.integer] | None = None) -> SegmentationMetrics:
+        """Score all images, or images that count as often as `weights` (I,) say."""
+        matrices = self.matrices()
+        weights = np.ones(len(matrices), np.int64) if weights is None else weights
+        return segmentation_metrics(
+            np.tensordot(weights, matrices, axes=1).astype(np.int64), self.class_names
+        )
+
+    def breakdown(self) -> dict[tuple[str, str], SegmentationMetrics]:
+        """Score the images of each light that the names tell, as MFNet's do."""
+        names = self.names()
+        attributes = {name: image_attributes(name) for name in names}
+        return {
+            (key, value): self.score(
+                np.array([attributes[n].get(key) == value for n in names], np.int64)
+            )
+            for key, value in attribute_values(attributes)
+        }
+
+
+def _ratio(part: np.integer, whole: np.integer) -> float | None:
+    return int(part) / int(whole) if whole else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
