@@ -128,3 +128,56 @@ def test_unequal_images_are_padded_right_and_below_as_on_the_robot():
 def test_equal_images_of_a_fitting_size_need_no_mask():
     images = [np.ones((64, 32), np.float32)] * 2
     assert collate(images, PreprocessConfig(pad_multiple=32))[1] is None
+
+
+def test_samples_are_the_same_from_memory_from_the_cache_and_decoded_when_drawn(coco, tmp_path):
+    folders = [
+        DataFolder(DatasetConfig(str(coco)), CLASSES),
+        DataFolder(DatasetConfig(str(coco)), CLASSES, cache=tmp_path / 'cache'),
+        DataFolder(DatasetConfig(str(coco), lazy=True), CLASSES),
+    ]
+    augment = AugmentConfig(crop_size=(48, 48))
+    first, *others = [
+        TrainingSamples([f], augment, Preprocess(PreprocessConfig()), seed=5) for f in folders
+    ]
+    for position, pair in enumerate(first.order(1)):
+        image, target = first.sample(pair, epoch=1, position=position)
+        for other in others:
+            same_image, same_target = other.sample(pair, epoch=1, position=position)
+            assert_array_equal(same_image, image)
+            assert torch.equal(same_target.boxes, target.boxes)
+
+
+def test_images_of_different_sizes_give_crops_of_one_size(tmp_path, write):
+    rng = np.random.default_rng(0)
+    scenes = [
+        (rng.integers(0, 255, size).astype(np.uint8), [(2, 3, 30, 33)], [0])
+        for size in ((64, 96), (130, 70), (40, 40))
+    ]
+    folder = DataFolder(DatasetConfig(str(write(tmp_path, scenes))), CLASSES)
+    augment = AugmentConfig(crop_size=(64, 64))
+    samples = TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
+    batch = samples.batch(samples.order(0), epoch=0, first=0)
+    assert batch.images.shape == (3, 1, 64, 64)
+
+
+def test_a_broken_image_changes_the_samples_of_no_other(coco):
+    augment = AugmentConfig(crop_size=(64, 64))
+
+    def samples():
+        folder = DataFolder(DatasetConfig(str(coco), lazy=True), CLASSES)
+        return TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
+
+    whole = samples()
+    file = coco / 'images/train/frame_0001.png'
+    data = file.read_bytes()
+    file.write_bytes(data[:40] + bytes(len(data) - 60) + data[-20:])
+    broken = samples()
+    assert broken.order(3) == whole.order(3)
+    for image in (0, 2, 3):
+        expected, _ = whole.sample((0, image), epoch=3, position=image)
+        assert_array_equal(broken.sample((0, image), epoch=3, position=image)[0], expected)
+    replaced, _ = broken.sample((0, 1), epoch=3, position=1)
+    instead, _ = whole.sample((0, 2), epoch=3, position=1)
+    assert_array_equal(replaced, instead)
+    assert broken.folders[0].problems[0].kind == 'unreadable image'

@@ -11,6 +11,7 @@ from training.datasets.folder import (
     report_problems,
 )
 from training.datasets.layouts import LAYOUTS
+from training.datasets.oriented import corners_of_boxes
 from training.datasets.pictures import Picture
 from training.datasets.record import ANY_CLASS, Attributes, Problem, Record
 
@@ -26,6 +27,7 @@ __all__ = [
     'Picture',
     'Problem',
     'ANY_CLASS',
+    'corners_of_boxes',
     'count_kinds',
     'report_problems',
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.coco import snake_case
+from training.datasets.oriented import box_of_corners
 from training.datasets.record import ANY_CLASS, Problem, Record
 
 if TYPE_CHECKING:
@@ -111,24 +111,6 @@ def make_record(
     return record, problems
 
 
-def oriented_box(corners_xy: Sequence[float]) -> NDArray[np.float32]:
-    """Return the smallest rectangle around four corners.
-
-    Args:
-        corners_xy: x1, y1 .. x4, y4 in pixels.
-
-    Returns:
-        (5,) centre x, y, long side, short side, angle of the long side from the x axis towards y
-        in -pi/2..pi/2 (the `le90` convention of oriented detectors).
-    """
-    points = np.asarray(corners_xy, np.float32).reshape(4, 2)
-    (x, y), (width, height), degrees = cv2.minAreaRect(points)
-    if width < height:
-        width, height, degrees = height, width, degrees + 90
-    angle = np.deg2rad((degrees + 90) % 180 - 90)
-    return np.array([x, y, width, height, angle], np.float32)
-
-
 def _cropped(picture: Picture | None, crop_px: int) -> Picture | None:
     return replace(picture, crop_px=crop_px) if picture and crop_px else picture
 
@@ -138,7 +120,7 @@ def _boxes(things: Sequence[Thing], crop_px: int) -> NDArray[np.float32]:
 
 
 def _oriented(things: Sequence[Thing], crop_px: int) -> NDArray[np.float32]:
-    boxes = np.array([oriented_box(t.corners_xy or _corners(t)) for t in things], np.float32)
+    boxes = np.array([box_of_corners(t.corners_xy or _corners(t)) for t in things], np.float32)
     boxes = boxes.reshape(-1, 5)
     boxes[:, :2] -= crop_px
     return boxes

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from training.datasets.checks import UNKNOWN_ID
+from training.datasets.oriented import corners_of_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,11 +152,7 @@ def _outlines(record: Record) -> NDArray[np.float32]:
     """Return the (N, 4, 2) corners of every object."""
     if record.oriented_cxcywha is None:
         return record.boxes_xyxy_px[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
-    outlines = [
-        cv2.boxPoints(((x, y), (w, h), np.rad2deg(angle)))
-        for x, y, w, h, angle in record.oriented_cxcywha.tolist()
-    ]
-    return np.array(outlines, np.float32).reshape(-1, 4, 2)
+    return corners_of_boxes(record.oriented_cxcywha)
 
 
 def _paint(mask: Image, colours: Sequence[Colour]) -> Image:
