@@ -62,11 +62,13 @@ class BagScore:
         metrics: COCO figures over the images that have ground truth.
         images: number of images with ground truth.
         unlabelled: number of images without, which were left out.
+        scorer: the detections, images numbered from 1 in the order of their stamps.
     """
 
     metrics: DetectionMetrics
     images: int
     unlabelled: int
+    scorer: CocoScorer
 
 
 def typestore() -> Typestore:
@@ -181,13 +183,14 @@ def score_bag(
             f'message of {truth_topic}'
         )
     kept = {stamp: truth[stamp] for stamp in found}
-    return BagScore(score_by_stamp(kept, found, class_names), len(found), unlabelled)
+    scorer = collect_by_stamp(kept, found, class_names)
+    return BagScore(scorer.score(), len(found), unlabelled, scorer)
 
 
-def score_by_stamp(
+def collect_by_stamp(
     truth: Mapping[int, Detections], found: Mapping[int, Detections], class_names: Sequence[str]
-) -> DetectionMetrics:
-    """Score detections against ground truth of the same stamps.
+) -> CocoScorer:
+    """Join detections with ground truth of the same stamps.
 
     Args:
         truth: by stamp, scores are visible fractions; hidden objects are ignored.
@@ -198,7 +201,7 @@ def score_by_stamp(
     scorer = CocoScorer(_coco_truth(truth, ids, class_names), class_names)
     for stamp, detections in found.items():
         scorer.add(ids[stamp], detections)
-    return scorer.score()
+    return scorer
 
 
 def _coco_truth(

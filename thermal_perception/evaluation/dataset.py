@@ -191,7 +191,19 @@ def score_split(
     counts_seed: int | None = None,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> DetectionMetrics:
-    """Run a model over every image of a split and score it.
+    """Run a model over every image of a split and score it; see `detect_split`."""
+    return detect_split(split, perceive, class_names, counts_seed=counts_seed, tick=tick).score()
+
+
+def detect_split(
+    split: CocoSplit,
+    perceive: Callable[[FrameSet], Perception],
+    class_names: Sequence[str],
+    *,
+    counts_seed: int | None = None,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> CocoScorer:
+    """Run a model over every image of a split and collect what it finds.
 
     Args:
         split: images and truth.
@@ -213,4 +225,4 @@ def score_split(
             frame = thermal_frame(counts, valid_bits=14, frame_id=path.name)
         scorer.add(image_id, perceive(FrameSet(thermal=frame)).detections)
         tick(done, len(split.images))
-    return scorer.score()
+    return scorer
