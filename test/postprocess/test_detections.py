@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from thermal_perception.postprocess import top_detections
-from thermal_perception.postprocess.detections import class_scores
+from thermal_perception.postprocess.detections import _first_of_each, class_scores
 
 NAMES = ('person', 'car')
 BOX = [0.5, 0.5, 0.2, 0.4]
@@ -131,8 +131,42 @@ def test_stamp_frame_and_size_of_the_source_are_carried():
 
 def test_half_precision_logits_are_activated_in_single_precision():
     logits = torch.tensor([[1.0, 2.0, 0.0]])
-    assert class_scores(logits.bfloat16(), 'softmax').dtype == torch.float32
-    assert_allclose(class_scores(logits.bfloat16(), 'sigmoid'), logits.sigmoid(), rtol=1e-6)
+    found = top_detections(
+        logits.bfloat16(),
+        torch.tensor([BOX]).bfloat16(),
+        activation='softmax',
+        source_size=(100, 200),
+        class_names=NAMES,
+    )
+    assert found.scores.dtype == np.float32
+    assert_allclose(found.scores, np.exp(2) / (np.exp(1) + np.exp(2) + 1), rtol=1e-6)
+
+
+def test_large_logits_do_not_overflow():
+    assert_allclose(class_scores(np.float32([[200.0, 0.0, -200.0]]), 'softmax'), [[1.0, 0.0]])
+    with np.errstate(over='ignore'):
+        assert_allclose(class_scores(np.float32([[200.0, -200.0]]), 'sigmoid'), [[1.0, 0.0]])
+
+
+def test_suppression_equals_the_greedy_loop():
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 60, (150, 2))
+    boxes = np.concatenate((low, low + rng.uniform(10, 40, (150, 2))), 1).astype(np.float32)
+    labels = rng.integers(2, size=150)
+    kept: list[int] = []
+    for n, (box, label) in enumerate(zip(boxes, labels)):
+        rivals = [k for k in kept if labels[k] == label]
+        if all(slow_iou(box, boxes[k]) <= 0.4 for k in rivals):
+            kept.append(n)
+    assert np.flatnonzero(_first_of_each(boxes, labels, 0.4)).tolist() == kept
+
+
+def slow_iou(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(0.0, float(width)) * max(0.0, float(height))
+    area = [float((c[2] - c[0]) * (c[3] - c[1])) for c in (a, b)]
+    return shared / (sum(area) - shared)
 
 
 def test_types_are_those_of_the_record():

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import Literal, TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from thermal_perception.models.boxes import cxcywh_to_xyxy, distinct
 from thermal_perception.types import Detections
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
+    Floats = NDArray[np.float32]
+    Labels = NDArray[np.int64]
+
 _POOL = 2  # candidates per detection, when repetitions are left out
-_ROUNDS = 16
 
 Activation = Literal['softmax', 'sigmoid']
 
 
-def class_scores(logits: Tensor, activation: Activation) -> Tensor:
+def class_scores(logits: Floats, activation: Activation) -> Floats:
     """Return (..., K) scores; softmax drops its last column, 'no object'."""
-    logits = logits.float()
-    return logits.softmax(-1)[..., :-1] if activation == 'softmax' else logits.sigmoid()
+    if activation == 'sigmoid':
+        return np.reciprocal(1 + np.exp(-logits))
+    shares = np.exp(logits - logits.max(-1, keepdims=True, initial=-np.inf))
+    return (shares / shares.sum(-1, keepdims=True))[..., :-1]
 
 
 def top_detections(
@@ -57,42 +61,59 @@ def top_detections(
         Detections by descending score, with degenerate boxes left out.
     """
     pool = limit if suppress_iou == 1 else _POOL * limit
-    scores, labels, query = _rank(class_scores(logits, activation), activation, pool)
-    height, width = source_size
-    size = boxes.new_tensor([width, height, width, height], dtype=torch.float32)
-    pixels = cxcywh_to_xyxy(boxes[query].float()) * size
-    pixels = torch.minimum(pixels.clamp(min=0), size)
-    good = (pixels[:, 2:] > pixels[:, :2]).all(1) & pixels.isfinite().all(1) & scores.isfinite()
+    with np.errstate(over='ignore', invalid='ignore'):  # what is no number is left out below
+        scores, labels, query = _rank(class_scores(_array(logits), activation), activation, pool)
+        pixels = _to_pixels(_array(boxes)[query], source_size)
+        good = (pixels[:, 2:] > pixels[:, :2]).all(1) & np.isfinite(pixels).all(1)
+    good &= np.isfinite(scores)
     scores, labels, pixels = scores[good], labels[good], pixels[good]
     if suppress_iou < 1:
-        first = _first_of_each(pixels, labels, suppress_iou).nonzero()[:limit, 0]
+        first = np.flatnonzero(_first_of_each(pixels, labels, suppress_iou))[:limit]
         scores, labels, pixels = scores[first], labels[first], pixels[first]
     return Detections(
-        pixels.cpu().numpy(),
-        scores.cpu().numpy(),
-        labels.cpu().numpy(),
-        class_names,
-        stamp_ns,
-        frame_id,
-        source_size,
+        pixels, scores, labels, class_names, stamp_ns, frame_id, source_size
     )
 
 
-def _first_of_each(boxes_xyxy_px: Tensor, labels: Tensor, iou: float) -> Tensor:
+def _array(values: Tensor) -> Floats:
+    """Return the numbers on the CPU, in single precision."""
+    return values.detach().float().cpu().numpy()
+
+
+def _to_pixels(boxes: Floats, source_size: tuple[int, int]) -> Floats:
+    """(N, 4) relative cxcywh to corners in pixels, clipped to the image."""
+    centre, half = boxes[:, :2], boxes[:, 2:] / 2
+    size = np.array([source_size[1], source_size[0]] * 2, np.float32)
+    corners = np.concatenate((centre - half, centre + half), 1) * size
+    return np.clip(corners, 0, size)
+
+
+def _first_of_each(boxes_xyxy_px: Floats, labels: Labels, iou: float) -> NDArray[np.bool_]:
     """Return (N,) bool: boxes, best first, that repeat no better one of their class."""
-    apart = 2 * boxes_xyxy_px.max() if len(boxes_xyxy_px) else 0.0
-    shifted = boxes_xyxy_px + (labels * apart)[:, None]  # classes no longer overlap
-    return distinct(shifted[None], iou, rounds=_ROUNDS)[0]
+    x1, y1, x2, y2 = boxes_xyxy_px.T
+    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    shared = width.clip(0) * height.clip(0)  # (N, N)
+    area = (x2 - x1) * (y2 - y1)
+    much = shared > iou * (area[:, None] + area - shared)
+    repeats = np.triu(much & (labels[:, None] == labels), 1)  # [better, worse]
+    first = np.ones(len(labels), np.bool_)
+    for better in np.flatnonzero(repeats.any(1)):
+        if first[better]:
+            first &= ~repeats[better]
+    return first
 
 
 def _rank(
-    scores: Tensor, activation: Activation, limit: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    scores: Floats, activation: Activation, limit: int
+) -> tuple[Floats, Labels, NDArray[np.int64]]:
     """Return the best scores with their labels and query indices."""
     if activation == 'softmax':
-        best, labels = scores.max(-1)
-        best, query = best.topk(min(limit, len(best)))
-        return best, labels[query], query
-    flat, index = scores.flatten().topk(min(limit, scores.numel()))
-    classes = scores.shape[-1]
-    return flat, index % classes, torch.div(index, classes, rounding_mode='floor')
+        labels = scores.argmax(-1)
+        best = np.take_along_axis(scores, labels[:, None], 1)[:, 0]
+        query = np.argsort(-best, kind='stable')[:limit]
+        return best[query], labels[query], query
+    flat = scores.ravel()
+    index = np.argsort(-flat, kind='stable')[:limit]
+    query, labels = np.divmod(index, scores.shape[-1])
+    return flat[index], labels, query

@@ -69,13 +69,13 @@ def find_visible(
     for run in _runs(projected, bank, numbers.shape, scale):
         x0, y0, x1, y1 = run.window
         part = numbers[y0:y1, x0:x1]
-        own = ((part > run.first) & (part <= run.last)).view(np.uint8)
+        own = cv2.inRange(part, run.first + 1, run.last)
         seen_px = cv2.countNonZero(own)
         if seen_px < scale * scale:
             continue
         x, y, w, h = cv2.boundingRect(own)
         box = (x0 + x, y0 + y, x0 + x + w, y0 + y + h)
-        whole = run.inside and not (part > run.last).any()
+        whole = run.inside and part.max() <= run.last
         found.append((run, box, seen_px, whole))
     hidden = [run for run, _, _, whole in found if not whole]
     areas = dict(zip((run.actor for run in hidden), _silhouettes_px(projected, hidden, scale)))
