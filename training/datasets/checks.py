@@ -69,7 +69,8 @@ def reaching_out(record: Record, size: tuple[int, int]) -> int:
 
 def _touches(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
     limit = np.array([size[1], size[0]])
-    return (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < limit).all(1)
+    inside = (boxes[:, 2:] > 0) & (boxes[:, :2] < limit)
+    return np.asarray(inside.all(1))
 
 
 def _problem(

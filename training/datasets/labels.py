@@ -47,6 +47,7 @@ class LabelMap:
         """
         self._maps = layout.class_map, class_map
         self._known = {snake_case(name) for name in found.class_names}
+        self._labels: dict[str, int | None] = {}
         targets = list(dict.fromkeys(self._target(name) for name in found.class_names))
         targets = [name for name in targets if name not in (BACKGROUND, IGNORE)]
         self.class_names = tuple(targets if class_names is None else class_names)
@@ -57,14 +58,21 @@ class LabelMap:
                 f'{", ".join(self.class_names)}, or an entry for each in class_map'
             )
 
-    def knows(self, name: str) -> bool:
-        """Tell whether the data set may hold a class of this spelling."""
-        known = snake_case(name)
-        return known in self._known or any(known in m for m in self._maps)
+    def __getitem__(self, name: str) -> int | None:
+        """Return the label of a class, -1 for a region of any class, None for background.
 
-    def label(self, thing: Thing) -> int | None:
-        """Return an object's label, -1 for a region of any class, None for background."""
-        target = self._target(thing.name)
+        Raises:
+            KeyError: if the data set should not hold a class of this spelling.
+        """
+        if name not in self._labels:
+            self._labels[name] = self._label(name)
+        return self._labels[name]
+
+    def _label(self, name: str) -> int | None:
+        known = snake_case(name)
+        if known not in self._known and not any(known in m for m in self._maps):
+            raise KeyError(name)
+        target = self._target(name)
         if target == BACKGROUND:
             return None
         return self.class_names.index(target) if target in self.class_names else ANY_CLASS
@@ -86,12 +94,17 @@ def make_record(
     An object of an unknown class becomes an ignore region: it is something, but nobody can say
     that finding it is wrong.
     """
-    known = [t for t in item.things if labels.knows(t.name)]
-    strange = [t for t in item.things if not labels.knows(t.name)]
-    labelled = [(t, labels.label(t)) for t in known]
-    real = [(t, n) for t, n in labelled if n is not None and n != ANY_CLASS and not t.ignore]
-    ignored = [(t, n) for t, n in labelled if n is not None and (n == ANY_CLASS or t.ignore)]
-    ignored += [(t, ANY_CLASS) for t in strange]
+    real: list[tuple[Thing, int]] = []
+    ignored: list[tuple[Thing, int]] = []
+    strange: list[Thing] = []
+    for thing in item.things:
+        try:
+            label = labels[thing.name]
+        except KeyError:
+            strange.append(thing)
+            label = ANY_CLASS
+        if label is not None:
+            (ignored if thing.ignore or label == ANY_CLASS else real).append((thing, label))
     regions, region_labels = _merge(ignored, crop_px, len(labels.class_names))
     record = Record(
         image_id,

@@ -97,7 +97,7 @@ def _unchanged(path: Path) -> NDArray[Any]:
     return image
 
 
-def _colour(path: Path) -> NDArray[np.uint8]:
+def _colour(path: Path) -> NDArray[Any]:
     # A rotation noted in the file is ignored, as for thermal images and masks.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.fromfile(path, np.uint8), flags)

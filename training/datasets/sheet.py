@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from training.datasets.record import Record
 
-    Image = NDArray[np.uint8]
+    Image = NDArray[Any]
     Colour = tuple[int, int, int]
 
 CELL = (256, 320)

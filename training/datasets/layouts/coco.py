@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 from typing import Any, TYPE_CHECKING
-
-import numpy as np
 
 from thermal_perception.evaluation.coco import is_ignored, read_annotations, snake_case
 from training.datasets.layouts.found import Found, Item, Layout, Thing
@@ -57,14 +56,14 @@ def read_coco(path: Path, pictures: Callable[[str], dict[str, Picture]]) -> Foun
 
 def used_classes(found: Found) -> tuple[str, ...]:
     """Return the classes that objects have, where a file declares many more."""
-    used = {snake_case(t.name) for item in found.items for t in item.things}
+    used = set(map(snake_case, {t.name for item in found.items for t in item.things}))
     return tuple(name for name in found.class_names if snake_case(name) in used)
 
 
 def _thing(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> Thing:
     x, y, width, height = map(float, annotation['bbox'])
     box = x, y, x + width, y + height
-    if not np.isfinite(box).all():
+    if not all(map(math.isfinite, box)):
         raise ValueError(f'bbox {annotation["bbox"]}')
     return Thing(names[annotation['category_id']], box, ignore=is_ignored(annotation))
 

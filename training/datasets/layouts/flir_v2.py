@@ -43,7 +43,7 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     partners = _partners(directory) if (split, kind) == ('test', 'thermal') else {}
 
     def pictures(name: str) -> dict[str, Picture]:
-        found = {kind: Picture(folder / name, kind)}
+        found: dict[str, Picture] = {kind: Picture(folder / name, kind)}
         partner = partners.get(name.rpartition('/')[2])
         if partner:
             found['rgb'] = Picture(directory / 'video_rgb_test' / 'data' / partner, 'rgb')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dataset import IMAGE_SUFFIXES
@@ -90,7 +90,9 @@ def pair_folders(
     Returns:
         Pairs in the order of `names`; an image without its partner is listed as a problem.
     """
-    folders = {'thermal': thermal, 'rgb': rgb} | ({'mask': masks} if masks else {})
+    folders: dict[Any, Path] = {'thermal': thermal, 'rgb': rgb}
+    if masks is not None:
+        folders['mask'] = masks
     files = {kind: images_by_stem(folder) for kind, folder in folders.items()}
     wanted = names if names is not None else sorted(set().union(*files.values()))
     items, problems = [], []
@@ -100,8 +102,8 @@ def pair_folders(
             detail = f'expected an image {name} in {" and ".join(map(str, absent))}'
             problems.append(Problem(thermal / name, 'image without its pair', detail))
             continue
-        pictures = {k: Picture(files[k][name], k) for k in folders}  # type: ignore[arg-type]
-        items.append(Item(name, **pictures, attributes=attributes_of(name)))
+        pictures: dict[str, Any] = {k: Picture(files[k][name], k) for k in folders}
+        items.append(Item(name, attributes=attributes_of(name), **pictures))
     return Found(thermal.parent, tuple(items), tuple(problems))
 
 
