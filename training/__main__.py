@@ -29,11 +29,10 @@ def main(argv: list[str] | None = None) -> int:
             sub.set_defaults(run_verb=module.run)
     args = parser.parse_args(argv)
     try:
-        args.run_verb(args)
-    except ThermalPerceptionError as error:
+        return int(args.run_verb(args) or 0)
+    except (ThermalPerceptionError, FloatingPointError) as error:
         print(f'python -m training {args.verb}: {error}', file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == '__main__':

@@ -63,6 +63,11 @@ class TrainingConfig:
         evaluate_every: epochs between evaluations on `dev`.
         backbone_weights: published weights to start the backbone from, by name.
         threads: PyTorch threads; 0 keeps its choice.
+        workers: processes per training process that make batches ahead; 0 makes them in between,
+            which is right on a CPU.
+        deterministic: refuse operations whose result differs from run to run; slower on a GPU.
+        patience: stop after this many evaluations without a better one; 0 never does.
+        save_minutes: longest time between two saved states.
     """
 
     model: str
@@ -78,6 +83,10 @@ class TrainingConfig:
     evaluate_every: int = 1
     backbone_weights: Literal['none', 'efficientnet_lite0_imagenet'] = 'none'
     threads: int = 0
+    workers: int = 0
+    deterministic: bool = False
+    patience: int = 0
+    save_minutes: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse runs that cannot be."""

@@ -1,101 +1,68 @@
-"""The training loop: exact resume, averaged weights, atomic checkpoints, one JSON line a step."""
+"""The training loop: exact resume, averaged weights, early stop, a line of log for every step."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass
-import json
+from dataclasses import asdict, dataclass
 import math
-import os
-from pathlib import Path
 import time
-from typing import Any, TYPE_CHECKING
+from typing import Any, Literal, NoReturn, TYPE_CHECKING
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from thermal_perception.config import to_mapping
-from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
-from thermal_perception.models.denoising import Target
-from training.distributed import Processes
+from training.hardware import make_fabric
+from training.interrupt import StopRequest
 from training.losses import FusionDetrCriterion
+from training.optimise import (
+    AveragedWeights,
+    learning_rate_factor,
+    make_optimiser,
+    set_learning_rates,
+)
+from training.run_folder import RunFolder
+from training.task import DetectionTask, Sealed
+from training.throughput import Throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
+    from lightning_fabric import Fabric
     from torch import nn, Tensor
 
-    from training.config import OptimiserConfig, TrainingConfig
+    from thermal_perception.models.checkpoint import CheckpointInfo
+    from training.config import TrainingConfig
     from training.samples import Batch, TrainingSamples
+
+Outcome = Literal['finished', 'early', 'stopped']
+"""How `fit` ended: all epochs, no better for too long, or asked to stop."""
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss or gradient became NaN or infinite; the run stops, the last checkpoint stays."""
-
-
-class AveragedWeights:
-    """Exponential moving average of a model's floating-point state.
-
-    The decay rises from 0.1 as (1 + step) / (10 + step), so that early averages forget fast.
-    """
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        """Start at the current weights."""
-        self.decay = decay
-        self.steps = 0
-        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move towards the current weights."""
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                self.state[name].lerp_(value, 1 - decay)
-            else:
-                self.state[name].copy_(value)
-
-
-def learning_rate_factor(step: int, total: int, config: OptimiserConfig) -> float:
-    """Return the factor on the base learning rates at a step of `total`."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    if config.schedule == 'step':
-        return 1.0 if step < config.drop_at * total else 0.1
-    done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-    return config.final_factor + (1 - config.final_factor) * cosine
-
-
-def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """Return AdamW with the groups of `trainable_groups`, decay where it belongs."""
-    groups = [
-        {
-            'params': parameters,
-            'lr': config.backbone_lr if name.startswith('backbone') else config.lr,
-            'weight_decay': (
-                config.weight_decay if config.decay_all or not name.endswith('_no_decay') else 0.0
-            ),
-        }
-        for name, parameters in model.trainable_groups().items()  # type: ignore[operator]
-    ]
-    for group in groups:
-        group['base_lr'] = group['lr']
-    return torch.optim.AdamW(groups)
+    """A loss or gradient became NaN or infinite; the run stops, the last state stays."""
 
 
 @dataclass
 class Progress:
-    """Where a run is: epochs done, and optimiser steps done within the next one."""
+    """Where a run is.
+
+    Attributes:
+        epoch: epochs done.
+        step: optimiser steps done within the next one.
+        best: best score on dev so far, -1 before the first.
+        stale: evaluations since then.
+    """
 
     epoch: int = 0
     step: int = 0
     best: float = -1.0
+    stale: int = 0
 
 
 class Trainer:
-    """One run in one folder."""
+    """One run in one folder, on one process or as one of many."""
 
     def __init__(
         self,
@@ -105,21 +72,36 @@ class Trainer:
         info: CheckpointInfo,
         run: Path,
         *,
-        device: str = 'cpu',
-        processes: Processes | None = None,
+        fabric: Fabric | None = None,
         evaluate: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None,
     ) -> None:
-        """Wire the parts; `evaluate` turns a state dict into metrics with the key `mAP50`."""
-        self.model, self.samples, self.config, self.info = model, samples, config, info
-        self.run, self.device, self.evaluate = run, torch.device(device), evaluate
-        self.processes = processes or Processes()
-        self.optimiser = make_optimiser(model, config.optimiser)
-        self.criterion = FusionDetrCriterion(info.config.get('class_loss', 'softmax'), config.loss)
-        self.scaler = torch.amp.GradScaler(enabled=config.precision == 'fp16')
+        """Wire the parts.
+
+        Args:
+            model: network, trained in place.
+            samples: what to train on.
+            config: the experiment.
+            info: record that the checkpoints carry.
+            run: folder of the run.
+            fabric: launched; None works on the CPU of this process.
+            evaluate: turns a state dict into metrics with the key `mAP50`; the lead calls it.
+        """
+        self.samples, self.config, self.info, self.evaluate = samples, config, info, evaluate
+        self.fabric = fabric or make_fabric(precision=config.precision)
+        if fabric is None:
+            self.fabric.launch()
+        if config.deterministic:
+            torch.use_deterministic_algorithms(True)
+        self.folder = RunFolder(run, writes=self.fabric.is_global_zero)
+        self.model = model.to(self.fabric.device)
+        self.optimiser = make_optimiser(self.model, config.optimiser)
+        criterion = FusionDetrCriterion(info.config.get('class_loss', 'softmax'), config.loss)
+        self.task = DetectionTask(self.model, criterion)
+        self._wrapped, self._stepper = self.fabric.setup(self.task, self.optimiser)
         decay = config.optimiser.ema_decay
-        self.average = AveragedWeights(model, decay) if decay else None
+        self.average = AveragedWeights(self.model, decay) if decay else None
         self.progress = Progress()
-        run.mkdir(parents=True, exist_ok=True)
+        self._saved_at = time.monotonic()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -128,173 +110,276 @@ class Trainer:
 
     @property
     def _per_step(self) -> int:
-        return self.config.batch * self.config.optimiser.accumulate * self.processes.size
+        optimiser = self.config.optimiser
+        return self.config.batch * optimiser.accumulate * self.fabric.world_size
 
-    def fit(self) -> None:
-        """Train from where the run is to its last epoch."""
-        while self.progress.epoch < self.config.epochs:
-            self._epoch(self.progress.epoch)
-            self.progress.epoch += 1
-            self._finish_epoch()
+    def fit(self) -> Outcome:
+        """Train from where the run is to its end.
+
+        Raises:
+            NonFiniteLossError: if a loss or gradient is; what it came from is in the folder.
+        """
+        self.folder.write_config(to_mapping(self.config))
+        try:
+            with StopRequest() as request:
+                return self._fit(request)
+        finally:
+            self.folder.close()
 
     def resume(self) -> bool:
-        """Continue from the run folder's last state; False if there is none."""
-        file = self.run / 'last.pt'
-        if not file.is_file():
+        """Continue from the run folder's state; False if there is none."""
+        state = self.folder.load_state(self.fabric.device)
+        if state is None:
             return False
-        state = torch.load(file, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state['model'])
         self.optimiser.load_state_dict(state['optimiser'])
-        self.scaler.load_state_dict(state['scaler'])
+        self.fabric.strategy.precision.load_state_dict(state['precision'])
         if self.average is not None:
             self.average.state, self.average.steps = state['average'], state['average_steps']
         self.progress = Progress(**state['progress'])
+        self.folder.cut_log(self._steps_done)
         return True
 
-    def _epoch(self, epoch: int) -> None:
-        order = self._order(epoch)
-        self.model.train()
+    def _fit(self, request: StopRequest) -> Outcome:
+        while self.progress.epoch < self.config.epochs:
+            if self.config.patience and self.progress.stale >= self.config.patience:
+                return 'early'
+            if not self._epoch(self.progress.epoch, request):
+                return 'stopped'
+            self.progress.epoch, self.progress.step = self.progress.epoch + 1, 0
+            self._finish_epoch()
+        return 'finished'
+
+    @property
+    def _steps_done(self) -> int:
+        return self.progress.epoch * self.steps_per_epoch + self.progress.step
+
+    def _epoch(self, epoch: int, request: StopRequest) -> bool:
+        """Take the steps of an epoch that are left; False if asked to stop."""
+        throughput, done = Throughput(), self.progress.step
+        batches = self._batches(epoch, done)
+        self._wrapped.train()
         bar = tqdm(
-            range(self.steps_per_epoch),
+            range(done, self.steps_per_epoch),
             desc=f'epoch {epoch + 1}/{self.config.epochs}',
+            initial=done,
+            total=self.steps_per_epoch,
             unit='step',
             mininterval=2,
-            disable=not self.processes.leads,
+            disable=not self.fabric.is_global_zero,
         )
         for step in bar:
-            terms = self._step(order, epoch, step)
+            terms = self._step(batches, epoch * self.steps_per_epoch + step, throughput)
+            self.progress.step = step + 1
             bar.set_postfix(loss=f'{terms["loss"]:.3f}')
+            if self._agree(request.asked):
+                self._save_state()
+                return False
+            self._save_now_and_then()
+        if throughput.images:
+            self._log_throughput(throughput)
+        return True
+
+    def _agree(self, asked: bool) -> bool:
+        """Whether any process was asked to stop: all must leave after the same step."""
+        if self.fabric.world_size == 1:
+            return asked
+        return bool(self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op='sum') > 0)
+
+    def _batches(self, epoch: int, done: int) -> Iterator[Batch]:
+        """Yield this process's micro-batches of an epoch, from its step `done` on."""
+        micro, world = self.config.optimiser.accumulate, self.fabric.world_size
+        firsts = [
+            ((step * micro + m) * world + self.fabric.global_rank) * self.config.batch
+            for step in range(done, self.steps_per_epoch)
+            for m in range(micro)
+        ]
+        data = _MicroBatches(self.samples, self._order(epoch), epoch, firsts, self.config.batch)
+        loader: DataLoader[Batch] = DataLoader(
+            data,
+            batch_size=None,
+            num_workers=self.config.workers,
+            pin_memory=self.fabric.device.type == 'cuda',
+        )
+        return iter(loader)
 
     def _order(self, epoch: int) -> list[tuple[int, int]]:
         """Return the samples of an epoch; a set smaller than one step is gone through again."""
         order = self.samples.order(epoch)
         return order * -(-self._per_step // len(order)) if len(order) < self._per_step else order
 
-    def _step(self, order: list[tuple[int, int]], epoch: int, step: int) -> dict[str, float]:
+    def _step(
+        self, batches: Iterator[Batch], total: int, throughput: Throughput
+    ) -> dict[str, float]:
+        """Take optimiser step number `total` of the run."""
         started = time.monotonic()
-        total = epoch * self.steps_per_epoch + step
         # Everything random in a step hangs on its number, so a resumed run draws the same.
-        torch.manual_seed(
-            (self.config.seed * 1_000_003 + total) * self.processes.size + self.processes.rank
-        )
-        factor = learning_rate_factor(
-            total, self.config.epochs * self.steps_per_epoch, self.config.optimiser
-        )
-        for group in self.optimiser.param_groups:
-            group['lr'] = group['base_lr'] * factor
-        terms = self._accumulate(order, epoch, step)
-        self.processes.average_gradients(self.model)
-        self.scaler.unscale_(self.optimiser)
-        terms.update(self._fusion_terms())
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.config.optimiser.clip_norm
-        )
-        if not (self.scaler.is_enabled() or bool(torch.isfinite(norm))):
-            raise NonFiniteLossError(f'step {total}: gradient norm {float(norm)}, terms {terms}')
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
-        if self.average is not None:
-            self.average.update(self.model)
-        seconds = time.monotonic() - started
-        self._log({'step': total, **terms, 'grad_norm': float(norm), 'lr': factor, 's': seconds})
+        number = (self.config.seed * 1_000_003 + total) * self.fabric.world_size
+        torch.manual_seed(number + self.fabric.global_rank)
+        steps = self.config.epochs * self.steps_per_epoch
+        factor = learning_rate_factor(total, steps, self.config.optimiser)
+        set_learning_rates(self.optimiser, factor)
+        micro = [self._next(batches) for _ in range(self.config.optimiser.accumulate)]
+        loaded = time.monotonic()
+        terms = self._accumulate(micro, total)
+        passed = time.monotonic()
+        norm = self._update(micro, terms, total)
+        seconds = {
+            'data_s': loaded - started,
+            'model_s': passed - loaded,
+            'total_s': time.monotonic() - started,
+        }
+        throughput.add(**seconds, images=self._per_step)
+        self.folder.log({'step': total, **terms, 'grad_norm': norm, 'lr': factor, **seconds})
         return terms
 
-    def _accumulate(
-        self, order: list[tuple[int, int]], epoch: int, step: int
-    ) -> dict[str, float]:
-        loading = time.monotonic()
-        batches = self._load(order, epoch, step)
-        sums = {'data_s': time.monotonic() - loading}
-        num_boxes = None
-        if self.config.optimiser.normaliser == 'step':
-            count = sum(len(t.labels) for b in batches for t in b.targets)
-            num_boxes = self.processes.mean(float(count)) / len(batches)
-        for batch in batches:
-            terms = self._forward_backward(batch, num_boxes, len(batches))
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value / len(batches)
+    def _next(self, batches: Iterator[Batch]) -> Batch:
+        batch: Batch = self.fabric.to_device(next(batches))
+        return batch
+
+    def _accumulate(self, micro: list[Batch], total: int) -> dict[str, float]:
+        """Run forward and backward over the micro-batches of a step; returns mean terms."""
+        sums: dict[str, float] = {}
+        num_boxes = self._normaliser(micro)
+        for place, batch in enumerate(micro, start=1):
+            waits = place < len(micro)  # gradients are averaged once a step
+            with self.fabric.no_backward_sync(self._wrapped, enabled=waits):
+                try:
+                    terms, seen = self._wrapped(Sealed(batch, num_boxes))
+                except FloatingPointError as error:  # the matcher could not match
+                    self._refuse(f'step {total}: {error}', micro)
+                loss = torch.stack(list(terms.values())).sum()
+                if not bool(torch.isfinite(loss)):
+                    self._refuse(f'step {total}: loss {float(loss)}, {_floats(terms)}', micro)
+                self.fabric.backward(loss / len(micro))
+            for name, value in _floats({'loss': loss, **terms, **seen}).items():
+                sums[name] = sums.get(name, 0.0) + value / len(micro)
         return sums
 
-    def _fusion_terms(self) -> dict[str, float]:
-        """Return what tells whether the fusion learns: w, and the gradient of its queries."""
-        terms: dict[str, float] = {}
-        for name, parameter in self.model.named_parameters():
-            if name.endswith('fusion.w'):
-                terms.update({f'w_{i}': float(w) for i, w in enumerate(parameter.detach())})
-            if name.endswith('fusion.query.weight') and parameter.grad is not None:
-                terms['grad_wq'] = float(parameter.grad.norm())
-        return terms
+    def _normaliser(self, micro: list[Batch]) -> float | None:
+        if self.config.optimiser.normaliser == 'micro':
+            return None
+        count = sum(len(t.labels) for b in micro for t in b.targets) / len(micro)
+        return float(self.fabric.all_reduce(torch.tensor(float(count)), reduce_op='mean'))
 
-    def _load(self, order: list[tuple[int, int]], epoch: int, step: int) -> list[Batch]:
-        """Return this process's micro-batches of a step."""
-        size, micro, world = self.config.batch, self.config.optimiser.accumulate, self.processes
-        first = [((step * micro + m) * world.size + world.rank) * size for m in range(micro)]
-        return [self.samples.batch(order[f : f + size], epoch=epoch, first=f) for f in first]
+    def _update(self, micro: list[Batch], terms: dict[str, float], total: int) -> float:
+        """Clip, step and average; returns the gradient norm before clipping."""
+        norm_tensor = self.fabric.clip_gradients(
+            self._wrapped,
+            self._stepper,
+            max_norm=self.config.optimiser.clip_norm,
+            error_if_nonfinite=False,  # fp16 scales until they are finite
+        )
+        norm = float(norm_tensor)  # type: ignore[arg-type]
+        terms.update(self.task.watched())
+        if self.config.precision != 'fp16' and not math.isfinite(norm):
+            self._refuse(f'step {total}: gradient norm {norm}, terms {terms}', micro)
+        self._stepper.step()
+        self._stepper.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.model)
+        return norm
 
-    def _forward_backward(
-        self, batch: Batch, num_boxes: float | None, micro: int
-    ) -> dict[str, float]:
-        images = batch.images.to(self.device).contiguous(memory_format=torch.channels_last)
-        padding = None if batch.padding is None else batch.padding.to(self.device)
-        targets = [Target(*(v.to(self.device) for v in t)) for t in batch.targets]
-        with self._autocast():
-            output = self.model(images, padding, targets)
-        terms = self.criterion(output, targets, num_boxes)
-        loss = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(loss)):
-            raise NonFiniteLossError(f'loss terms {({k: float(v) for k, v in terms.items()})}')
-        self.scaler.scale(loss / micro).backward()
-        named = {k: float(v.detach()) for k, v in terms.items()}
-        if output.fusion is not None:
-            alpha = output.fusion.alpha_hat.detach()
-            spread = {'': alpha.mean(0), '_min': alpha.amin(0), '_max': alpha.amax(0)}
-            for name, value in spread.items():
-                named.update({f'alpha{name}_{i}': float(a) for i, a in enumerate(value)})
-        return {'loss': float(loss.detach()), **named}
-
-    def _autocast(self) -> Any:
-        if self.config.precision == 'fp32':
-            return nullcontext()
-        dtype = torch.bfloat16 if self.config.precision == 'bf16' else torch.float16
-        return torch.autocast(self.device.type, dtype=dtype)
+    def _refuse(self, sentence: str, micro: list[Batch]) -> NoReturn:
+        """Keep the batch that broke the numbers, and stop."""
+        batches = [_plain(batch) for batch in micro]
+        file = self.folder.save({'batches': batches}, 'nonfinite.pt')
+        raise NonFiniteLossError(f'{sentence}; the batch is in {file}')
 
     def _finish_epoch(self) -> None:
-        if self.processes.leads:
+        if self.fabric.is_global_zero:
             self._evaluate_and_save()
-        self.processes.wait()
+        self.fabric.barrier()
+        self.progress = Progress(**self.fabric.broadcast(asdict(self.progress)))
 
     def _evaluate_and_save(self) -> None:
         state = self.average.state if self.average is not None else self.model.state_dict()
-        metrics: dict[str, Any] = {}
         last = self.progress.epoch == self.config.epochs
+        better = False
         if self.evaluate and (last or self.progress.epoch % self.config.evaluate_every == 0):
-            metrics = dict(self.evaluate(state))
-            self._log({'epoch': self.progress.epoch, 'dev': metrics})
-            tqdm.write(f'epoch {self.progress.epoch}: dev mAP50 {metrics["mAP50"]:.4f}')
+            better = self._evaluate(state)
         self._save_state()
-        save_checkpoint(self.run / 'last.safetensors', state, self.info)
-        if metrics and metrics['mAP50'] > self.progress.best:
-            self.progress.best = metrics['mAP50']
-            save_checkpoint(self.run / 'best.safetensors', state, self.info)
+        self.folder.save_weights('last', state, self.info)
+        if better:
+            self.folder.save_weights('best', state, self.info)
+
+    def _evaluate(self, state: Mapping[str, Tensor]) -> bool:
+        """Score weights on dev; returns whether they are the best so far."""
+        assert self.evaluate is not None
+        metrics, progress = dict(self.evaluate(state)), self.progress
+        epoch = progress.epoch
+        self.folder.log({'epoch': epoch, 'after_step': self._steps_done - 1, 'dev': metrics})
+        tqdm.write(f'epoch {epoch}: dev mAP50 {metrics["mAP50"]:.4f}')
+        better: bool = metrics['mAP50'] > progress.best
+        progress.best = max(progress.best, metrics['mAP50'])
+        progress.stale = 0 if better else progress.stale + 1
+        return better
+
+    def _log_throughput(self, throughput: Throughput) -> None:
+        epoch = self.progress.epoch + 1
+        about = {'epoch': epoch, 'after_step': self._steps_done - 1}
+        self.folder.log({**about, **throughput.to_json()})
+        if self.fabric.is_global_zero:
+            tqdm.write(f'epoch {epoch}: {throughput}')
+
+    def _save_now_and_then(self) -> None:
+        """Save in the middle of an epoch too: on a CPU it may take an hour."""
+        if time.monotonic() - self._saved_at > 60 * self.config.save_minutes:
             self._save_state()
 
     def _save_state(self) -> None:
-        state = {
+        state: dict[str, Any] = {
             'model': self.model.state_dict(),
             'optimiser': self.optimiser.state_dict(),
-            'scaler': self.scaler.state_dict(),
-            'progress': self.progress.__dict__,
+            'precision': self.fabric.strategy.precision.state_dict(),
+            'progress': asdict(self.progress),
             'config': to_mapping(self.config),
         }
         if self.average is not None:
             state['average'], state['average_steps'] = self.average.state, self.average.steps
-        part = self.run / 'last.pt.part'
-        torch.save(state, part)
-        os.replace(part, self.run / 'last.pt')
+        self.folder.save_state(state)
+        self._saved_at = time.monotonic()
 
-    def _log(self, values: Mapping[str, Any]) -> None:
-        if not self.processes.leads:
-            return
-        with (self.run / 'log.jsonl').open('a', encoding='utf-8') as file:
-            file.write(json.dumps(values) + '\n')
+
+class _MicroBatches(Dataset['Batch']):
+    """The micro-batches of one process in one epoch, in order; workers can make them ahead."""
+
+    def __init__(
+        self,
+        samples: TrainingSamples,
+        order: list[tuple[int, int]],
+        epoch: int,
+        firsts: list[int],
+        size: int,
+    ) -> None:
+        """Note where each micro-batch starts in the order of the epoch."""
+        self._samples, self._order, self._epoch = samples, order, epoch
+        self._firsts, self._size = firsts, size
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._firsts)
+
+    def __getitem__(self, index: int) -> Batch:
+        """Draw one: a function of seed, epoch and position alone."""
+        if index >= len(self._firsts):
+            raise IndexError(index)
+        first = self._firsts[index]
+        pairs = self._order[first : first + self._size]
+        return self._samples.batch(pairs, epoch=self._epoch, first=first)
+
+
+def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Read scalars, all at once: a GPU is waited for only once."""
+    read = torch.stack([v.detach().float() for v in values.values()]).tolist()
+    return dict(zip(values, read))
+
+
+def _plain(batch: Batch) -> dict[str, Any]:
+    """Return a batch as tensors that load without our classes."""
+    return {
+        'images': batch.images.cpu(),
+        'padding': None if batch.padding is None else batch.padding.cpu(),
+        'labels': [target.labels.cpu() for target in batch.targets],
+        'boxes': [target.boxes.cpu() for target in batch.targets],
+    }

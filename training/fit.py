@@ -1,4 +1,8 @@
-"""`python -m training fit`: build everything a run needs from its YAML file, and train."""
+"""`python -m training fit`: build everything a run needs from its YAML file, and train.
+
+The same command works on one CPU, on one or several GPUs (`--devices`), and under `torchrun` on
+many machines.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +23,25 @@ from thermal_perception.resources import share_path
 from thermal_perception.types import FrameSet
 from training.config import TrainingConfig
 from training.datasets import DataFolder, report_problems
-from training.distributed import Processes
 from training.engine import Trainer
+from training.hardware import make_fabric
 from training.samples import TrainingSamples
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from lightning_fabric import Fabric
     from torch import nn, Tensor
 
     from thermal_perception.evaluation import DetectionMetrics
+    from training.engine import Outcome
+
+_SENTENCES: dict[Outcome, str] = {
+    'finished': 'done after {done.epoch} epochs; the weights are in {run}',
+    'early': 'stopped after {done.epoch} epochs without a better one; the best is in {run}',
+    'stopped': 'stopped in epoch {done.epoch} after {done.step} steps; --resume goes on in {run}',
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, required=True, help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='continue where the run stopped')
     parser.add_argument('--init', type=Path, help='checkpoint to take weights from')
-    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, or auto: the GPU if any')
+    parser.add_argument(
+        '--devices', type=int, default=0, help='processes of this machine, one per GPU'
+    )
+    parser.add_argument('--nodes', type=int, default=0, help='machines')
     parser.add_argument(
         '--data', type=Path, default=Path(), help='folder that relative data sets are in'
     )
@@ -50,22 +66,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
-    """Train."""
+def run(args: argparse.Namespace) -> int:
+    """Train; returns the exit code, 130 for a run that was asked to stop."""
     values = read_yaml(args.config)
     for assignment in args.set:
         set_by_path(values, assignment)
     config = from_mapping(TrainingConfig, values, where=str(args.config))
     if config.threads:
         torch.set_num_threads(config.threads)
-    info = model_info(config)
-    trainer = make_trainer(config, info, args)
+    fabric = make_fabric(
+        args.device, precision=config.precision, devices=args.devices, nodes=args.nodes
+    )
+    fabric.launch()
+    trainer = make_trainer(config, model_info(config), args, fabric)
     if args.resume:
         if not trainer.resume():
             raise ConfigError(f'--resume: {args.output} holds no last.pt')
-    elif (args.output / 'last.pt').exists():
+    elif trainer.folder.state_file.exists():
         raise ConfigError(f'--output: {args.output} holds a run; use --resume or a new folder')
-    trainer.fit()
+    outcome = trainer.fit()
+    if fabric.is_global_zero:
+        print(_SENTENCES[outcome].format(run=args.output, done=trainer.progress))
+    return 130 if outcome == 'stopped' else 0
 
 
 def model_info(config: TrainingConfig) -> CheckpointInfo:
@@ -79,7 +101,7 @@ def model_info(config: TrainingConfig) -> CheckpointInfo:
 
 
 def make_trainer(
-    config: TrainingConfig, info: CheckpointInfo, args: argparse.Namespace
+    config: TrainingConfig, info: CheckpointInfo, args: argparse.Namespace, fabric: Fabric
 ) -> Trainer:
     """Build model, data and trainer."""
     torch.manual_seed(config.seed)
@@ -88,14 +110,14 @@ def make_trainer(
         load_imagenet_backbone(model)
     if args.init:
         model.load_state_dict(load_checkpoint(args.init).state)
-    model = model.to(args.device, memory_format=torch.channels_last)
+    model = model.to(memory_format=torch.channels_last)
+    device = str(fabric.device)
     preprocess = Preprocess(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     cache = args.cache or args.output / 'cache'
-    processes = Processes.join(args.device)
-    with processes.leader_first():
+    with fabric.rank_zero_first():  # it fills the cache
         folders = [DataFolder(d, info.class_names, args.data, cache) for d in config.train]
         dev = [DataFolder(d, info.class_names, args.data, cache) for d in config.dev]
-    if processes.leads:
+    if fabric.is_global_zero:
         report_problems((*folders, *dev), args.output / 'log.jsonl')
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
     return Trainer(
@@ -104,9 +126,8 @@ def make_trainer(
         config,
         info,
         args.output,
-        device=args.device,
-        processes=processes,
-        evaluate=(lambda state: evaluate(state, dev, info, args.device)) if dev else None,
+        fabric=fabric,
+        evaluate=(lambda state: evaluate(state, dev, info, device)) if dev else None,
     )
 
 

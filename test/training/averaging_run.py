@@ -16,8 +16,8 @@ from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DataFolder, DatasetConfig
-from training.distributed import Processes
 from training.engine import Trainer
+from training.hardware import make_fabric
 from training.samples import TrainingSamples
 
 CLASSES = ('person', 'car')
@@ -36,10 +36,11 @@ MODEL = {
 
 def main(data: Path, output: Path, accumulate: int) -> None:
     torch.set_num_threads(1)
-    processes = Processes.join('cpu')
+    fabric = make_fabric('cpu')
+    fabric.launch()
     torch.manual_seed(0)
     model = make_model('fusion_detr', MODEL, where='test')
-    with processes.leader_first():
+    with fabric.rank_zero_first():
         folder = DataFolder(DatasetConfig(str(data)), CLASSES, cache=output.parent / 'cache')
     samples = TrainingSamples(
         [folder], AugmentConfig(crop_size=(64, 64)), Preprocess(PreprocessConfig()), seed=0
@@ -49,7 +50,7 @@ def main(data: Path, output: Path, accumulate: int) -> None:
         'tiny', (DatasetConfig(str(data)),), (), epochs=2, batch=1, optimiser=optimiser
     )
     info = CheckpointInfo('tiny', 'fusion_detr', MODEL, {}, CLASSES)
-    Trainer(model, samples, config, info, output, processes=processes).fit()
+    Trainer(model, samples, config, info, output, fabric=fabric).fit()
 
 
 if __name__ == '__main__':

@@ -108,7 +108,7 @@ def make_samples(coco):
 def make_trainer(tmp_path, make_samples):
     """Return a function that builds a trainer of a tiny model in a folder of its own."""
 
-    def make(run='run', *, model=None, evaluate=None, processes=None, optimiser=None, **changes):
+    def make(run='run', *, model=None, evaluate=None, optimiser=None, **changes):
         config = TrainingConfig(
             **{
                 'model': 'tiny',
@@ -129,7 +129,6 @@ def make_trainer(tmp_path, make_samples):
             CheckpointInfo('tiny', 'fusion_detr', network, {}, CLASSES),
             tmp_path / run,
             evaluate=evaluate,
-            processes=processes,
         )
 
     return make

@@ -3,57 +3,24 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-import socket
 import subprocess
 import sys
 
 import pytest
 import torch
-from torch import nn
-
-from training.distributed import Processes
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name('averaging_run.py')
 DEADLINE_S = 240
 
 
-def free_port():
-    with socket.socket() as server:
-        server.bind(('127.0.0.1', 0))
-        return server.getsockname()[1]
-
-
 def train(data, output, *, size, accumulate):
     """Start `size` processes on one job and return the logged steps of rank 0."""
-    environment = {
-        **os.environ,
-        'PYTHONPATH': str(ROOT),
-        'OMP_NUM_THREADS': '1',
-        'MASTER_ADDR': '127.0.0.1',
-        'MASTER_PORT': str(free_port()),
-        'GLOO_SOCKET_IFNAME': 'lo',
-        'WORLD_SIZE': str(size),
-    }
-    command = [sys.executable, str(SCRIPT), str(data), str(output), str(accumulate)]
-    jobs = [
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    try:
-        for job in jobs:
-            text, _ = job.communicate(timeout=DEADLINE_S)
-            assert job.returncode == 0, text
-    finally:
-        for job in jobs:
-            job.kill()
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--no-python']
+    command += ['--nproc-per-node', str(size)]
+    command += [sys.executable, str(SCRIPT), str(data), str(output), str(accumulate)]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=DEADLINE_S)
     rows = [json.loads(line) for line in (output / 'log.jsonl').read_text().splitlines()]
     return [row for row in rows if 'step' in row]
 
@@ -76,16 +43,3 @@ def test_two_processes_take_the_steps_of_one_with_the_same_effective_batch(coco,
         if value.is_floating_point():
             # Adam turns a rounding error in a tiny gradient into a step of up to the rate.
             assert (value - weights[1][name]).abs().mean() < 1e-5, name
-
-
-def test_one_process_needs_no_torchrun(monkeypatch):
-    monkeypatch.delenv('WORLD_SIZE', raising=False)
-    alone = Processes.join('cpu')
-    assert (alone.rank, alone.size, alone.leads) == (0, 1, True)
-    model = nn.Linear(2, 1)
-    alone.average_gradients(model)
-    assert model.weight.grad is None
-    assert alone.mean(3.0) == 3.0
-    alone.wait()
-    with alone.leader_first():
-        pass

@@ -1,0 +1,71 @@
+"""Optimiser, schedule and averaged weights."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.config import OptimiserConfig
+
+
+class AveragedWeights:
+    """Exponential moving average of a model's floating-point state.
+
+    The decay rises from 0.1 as (1 + step) / (10 + step), so that early averages forget fast.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Start at the current weights."""
+        self.decay = decay
+        self.steps = 0
+        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move towards the current weights."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:
+                self.state[name].copy_(value)
+
+
+def learning_rate_factor(step: int, total: int, config: OptimiserConfig) -> float:
+    """Return the factor on the base learning rates at a step of `total`."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    if config.schedule == 'step':
+        return 1.0 if step < config.drop_at * total else 0.1
+    done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    return config.final_factor + (1 - config.final_factor) * cosine
+
+
+def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
+    """Return AdamW with the groups of `trainable_groups`, decay where it belongs."""
+    groups = [
+        {
+            'params': parameters,
+            'lr': config.backbone_lr if name.startswith('backbone') else config.lr,
+            'weight_decay': (
+                config.weight_decay if config.decay_all or not name.endswith('_no_decay') else 0.0
+            ),
+        }
+        for name, parameters in model.trainable_groups().items()  # type: ignore[operator]
+    ]
+    for group in groups:
+        group['base_lr'] = group['lr']
+    return torch.optim.AdamW(groups)
+
+
+def set_learning_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group to its base rate times `factor`."""
+    for group in optimiser.param_groups:
+        group['lr'] = group['base_lr'] * factor
