@@ -12,12 +12,16 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 import numpy as np
 import torch
 
+from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.dataset import place_in_counts, thermal_frame
 from thermal_perception.models.denoising import Target
 from training.augment import (
     AugmentConfig,
+    cut_object,
     draw_view,
     jitter_intensity,
+    paste_object,
+    quadrants,
     warp_boxes,
     warp_image,
 )
@@ -50,6 +54,22 @@ class Batch(NamedTuple):
     targets: list[Target]
 
 
+class _Drawn(NamedTuple):
+    """A crop (h, w) in 0..1 and what is in it, pixels of the crop."""
+
+    image: NDArray[np.float32]
+    boxes_xyxy_px: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def target(self) -> Target:
+        """Return the objects relative to the size of the crop."""
+        low, high = self.boxes_xyxy_px[:, :2], self.boxes_xyxy_px[:, 2:]
+        height, width = self.image.shape
+        cxcywh = np.concatenate(((low + high) / 2, high - low), 1)
+        norm = (cxcywh / (width, height, width, height)).astype(np.float32)
+        return Target(torch.from_numpy(self.labels), torch.from_numpy(norm))
+
+
 class TrainingSamples:
     """Draws augmented crops from several folders."""
 
@@ -70,6 +90,7 @@ class TrainingSamples:
             for record in folder.records:
                 counts += np.bincount(record.labels, minlength=len(counts))
         self._focus = 1.0 / np.sqrt(np.maximum(counts, 1.0))
+        self._objects: dict[int, NDArray[np.int64]] = {}
 
     @property
     def per_epoch(self) -> int:
@@ -92,15 +113,75 @@ class TrainingSamples:
     def sample(self, pair: tuple[int, int], *, epoch: int, position: int) -> tuple[Any, Target]:
         """Return one (h, w) float32 crop in 0..1 and its target."""
         rng = np.random.default_rng((self.seed, epoch, position))
+        config = _augment_for(self.folders[pair[0]].config, self.augment)
+        composed = config.mosaic and rng.random() < config.mosaic
+        drawn = self._mosaic(pair, config, rng) if composed else self._crop(pair, config, rng)
+        if config.paste and rng.random() < config.paste:
+            drawn = self._paste(drawn, pair[0], config, rng)
+        return jitter_intensity(drawn.image, config, rng), drawn.target()
+
+    def _crop(
+        self, pair: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+    ) -> _Drawn:
         folder = self.folders[pair[0]]
         record, frame = folder.draw(pair[1])
         image = self._to_unit(frame, rng)
-        config = _augment_for(folder.config, self.augment)
         weights = self._focus[record.labels]
         view = draw_view(config, frame.size, record.boxes_xyxy_px, weights, rng)
         crop = warp_image(image, *view)
-        target = _move_objects(record, view, config.min_visible, crop)
-        return jitter_intensity(crop, config, rng), target
+        return _Drawn(crop, *_move_objects(record, view, config.min_visible, crop))
+
+    def _mosaic(
+        self, pair: tuple[int, int], config: AugmentConfig, rng: np.random.Generator
+    ) -> _Drawn:
+        """Put a sample together of four images of one folder."""
+        if config.crop_size is None:
+            raise ConfigError('augment.mosaic: found whole images, expected a crop_size')
+        others = rng.integers(len(self.folders[pair[0]]), size=3)
+        pairs = [pair, *((pair[0], int(other)) for other in others)]
+        whole = np.empty(config.crop_size, np.float32)
+        boxes, labels = [], []
+        for chosen, part in zip(pairs, quadrants(config.crop_size, rng)):
+            drawn = self._crop(chosen, replace(config, crop_size=part.size), rng)
+            height, width = part.size
+            whole[part.y : part.y + height, part.x : part.x + width] = drawn.image
+            boxes.append(drawn.boxes_xyxy_px + np.float32([part.x, part.y, part.x, part.y]))
+            labels.append(drawn.labels)
+        return _Drawn(whole, np.concatenate(boxes), np.concatenate(labels))
+
+    def _paste(
+        self, drawn: _Drawn, number: int, config: AugmentConfig, rng: np.random.Generator
+    ) -> _Drawn:
+        """Paste in an object of a rare class, if one can be cut out and there is room for it."""
+        chosen = self._rare_object(number, rng)
+        if chosen is None:
+            return drawn
+        index, place = chosen
+        record, frame = self.folders[number].draw(index)
+        if place >= len(record.labels):
+            return drawn  # another image took the place of an unreadable one
+        zoom = float(np.exp(rng.uniform(*np.log(config.zoom))))
+        patch = cut_object(self._to_unit(frame, rng), record.boxes_xyxy_px, place, zoom)
+        box = paste_object(drawn.image, drawn.boxes_xyxy_px, patch, rng) if patch else None
+        if box is None:
+            return drawn
+        boxes = np.concatenate((drawn.boxes_xyxy_px, box[None]))
+        return _Drawn(drawn.image, boxes, np.append(drawn.labels, record.labels[place]))
+
+    def _rare_object(
+        self, number: int, rng: np.random.Generator
+    ) -> tuple[int, int] | None:
+        """Draw image and object of a folder, each class as likely as it is rare."""
+        if number not in self._objects:
+            records = self.folders[number].records
+            rows = [(i, p, c) for i, r in enumerate(records) for p, c in enumerate(r.labels)]
+            self._objects[number] = np.array(rows, np.int64).reshape(-1, 3)
+        rows = self._objects[number]
+        if not len(rows):
+            return None
+        weights = self._focus[rows[:, 2]] ** 4  # one over the square of how many there are
+        index, place, _ = rows[rng.choice(len(rows), p=weights / weights.sum())]
+        return int(index), int(place)
 
     def batch(self, pairs: Sequence[tuple[int, int]], *, epoch: int, first: int) -> Batch:
         """Return the batch whose first sample has position `first` in the epoch."""
@@ -146,18 +227,14 @@ def _augment_for(dataset: DatasetConfig, config: AugmentConfig) -> AugmentConfig
 
 def _move_objects(
     record: Record, view: View, min_visible: float, crop: NDArray[np.float32]
-) -> Target:
-    """Return the objects left in the crop; wipe out ignore regions and slivers."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return boxes and labels left in the crop; wipe out ignore regions and slivers."""
     boxes, visible = warp_boxes(record.boxes_xyxy_px, *view)
     keep = (visible >= min_visible) & ((boxes[:, 2:] - boxes[:, :2]) >= 2).all(1)
     ignored, _ = warp_boxes(record.ignore_xyxy_px, *view)
     for x1, y1, x2, y2 in np.concatenate((ignored, boxes[~keep & (visible > 0)])).round():
         crop[int(y1) : int(y2), int(x1) : int(x2)] = _BLANK
-    height, width = view.size
-    kept = boxes[keep]
-    cxcywh = np.concatenate(((kept[:, :2] + kept[:, 2:]) / 2, kept[:, 2:] - kept[:, :2]), 1)
-    norm = (cxcywh / (width, height, width, height)).astype(np.float32)
-    return Target(torch.from_numpy(record.labels[keep]), torch.from_numpy(norm))
+    return boxes[keep], record.labels[keep]
 
 
 def _appearances(folder: DataFolder) -> NDArray[np.float64]:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
+import pytest
 import torch
 
+from thermal_perception.errors import ConfigError
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.augment import AugmentConfig
 from training.datasets import DataFolder, DatasetConfig
@@ -181,3 +185,57 @@ def test_a_broken_image_changes_the_samples_of_no_other(coco):
     instead, _ = whole.sample((0, 2), epoch=3, position=1)
     assert_array_equal(replaced, instead)
     assert broken.folders[0].problems[0].kind == 'unreadable image'
+
+
+def bright_share(image, box_cxcywh):
+    """Return how much of a relative box is bright."""
+    height, width = image.shape
+    x, y, w, h = (np.array(box_cxcywh) * (width, height, width, height)).tolist()
+    part = image[round(y - h / 2) : round(y + h / 2), round(x - w / 2) : round(x + w / 2)]
+    return (part > 0.6).mean()
+
+
+def test_a_mosaic_shows_objects_of_several_images_where_it_says(make_samples):
+    samples = make_samples(**{**STILL, 'mosaic': 1.0, 'min_visible': 0.9})
+    for position in range(6):
+        image, target = samples.sample((0, 0), epoch=0, position=position)
+        assert image.shape == (64, 64)
+        for box in target.boxes:
+            assert bright_share(image, box.tolist()) > 0.75
+    again, _ = samples.sample((0, 0), epoch=0, position=5)
+    assert_array_equal(again, image)
+
+
+def test_a_mosaic_of_whole_images_is_refused(make_samples):
+    samples = make_samples(mosaic=1.0)
+    samples.augment = replace(samples.augment, crop_size=None)
+    with pytest.raises(ConfigError, match='mosaic: found whole images, expected a crop_size'):
+        samples.sample((0, 0), epoch=0, position=0)
+
+
+def test_pasted_objects_are_of_rare_classes_and_get_a_target(tmp_path, write):
+    image = np.full((128, 128), 60, np.uint8)
+    image[20:34, 20:30] = 220
+    image[80:94, 80:100] = 220
+    common = [(20, 20, 30, 34)]
+    scenes = [(image, common, [0]) for _ in range(12)]
+    scenes.append((image, [*common, (80, 80, 100, 94)], [0, 1]))
+    folder = DataFolder(DatasetConfig(str(write(tmp_path, scenes))), CLASSES)
+    augment = AugmentConfig(crop_size=(128, 128), **{**STILL, 'paste': 1.0})
+    samples = TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
+    pasted = []
+    for position in range(20):
+        shown, target = samples.sample((0, 0), epoch=0, position=position)
+        pasted += target.labels[1:].tolist()
+        for box in target.boxes[1:]:
+            assert bright_share(shown, box.tolist()) > 0.7
+    assert len(pasted) > 10
+    assert pasted.count(1) > 3 * pasted.count(0)
+    assert_array_equal(shown, samples.sample((0, 0), epoch=0, position=19)[0])
+
+
+def test_nothing_is_pasted_from_a_folder_without_objects(tmp_path, write):
+    scenes = [(np.full((64, 64), 60, np.uint8), [], [])]
+    samples = still(DataFolder(DatasetConfig(str(write(tmp_path, scenes))), CLASSES), paste=1.0)
+    _, target = samples.sample((0, 0), epoch=0, position=0)
+    assert len(target.labels) == 0

@@ -1,0 +1,38 @@
+"""Variation of training samples: geometry that moves everything together, then intensity.
+
+All geometry of a sample (crop, zoom, flips) is one affine map, so that pixels are resampled once
+and boxes, oriented boxes, masks and flow move with exactly the same matrix.
+"""
+
+from __future__ import annotations
+
+from training.augment.compose import cut_object, paste_object, Patch, quadrants
+from training.augment.config import AugmentConfig
+from training.augment.pairs import dropped_camera, misregistered
+from training.augment.thermal import jitter_intensity
+from training.augment.views import draw_view, View
+from training.augment.warp import (
+    warp_boxes,
+    warp_flow,
+    warp_image,
+    warp_mask,
+    warp_oriented,
+)
+
+__all__ = [
+    'AugmentConfig',
+    'View',
+    'draw_view',
+    'warp_image',
+    'warp_boxes',
+    'warp_oriented',
+    'warp_mask',
+    'warp_flow',
+    'jitter_intensity',
+    'dropped_camera',
+    'misregistered',
+    'quadrants',
+    'Patch',
+    'cut_object',
+    'paste_object',
+]

@@ -1,0 +1,70 @@
+"""How training samples are varied, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How training samples are varied.
+
+    Attributes:
+        crop_size: (height, width) of every training sample, pixels; None takes whole images,
+            resized.
+        short_sides: whole images: the shorter side is drawn from these.
+        max_long_side: whole images: the longer side stays within this.
+        crop_aug: whole images: probability of DETR's crop, a window of 384 to 600 pixels of the
+            image resized to a short side of 400 to 600.
+        zoom: range of the magnification, drawn log-uniformly.
+        focus: probability that the crop looks at an object, rare classes more often.
+        horizontal_flip: probability.
+        vertical_flip: probability; only sensible when looking down.
+        min_visible: share of a box that must remain in the crop; what shows less is wiped out.
+        gain: range of a factor on intensities in 0..1: the drift of automatic gain.
+        offset: range of an added constant.
+        gamma: range of the exponent.
+        noise: largest standard deviation of added white noise, the detector's NETD.
+        blur: probability of a defocus.
+        blur_px: range of its standard deviation.
+        fixed_pattern: largest standard deviation of column, row and pixel offsets that a detector
+            keeps from frame to frame.
+        shading: largest amplitude of the slow shading that grows until the next flat-field
+            correction, which takes it away in one step.
+        polarity: probability that hot is dark.
+        deep: probability that an 8-bit frame is turned into 16-bit counts first.
+        mosaic: probability that a crop is put together of four.
+        paste: probability that an object of a rare class is pasted in from another image.
+        drop_thermal: two cameras: probability that the thermal image is missing.
+        drop_rgb: two cameras: probability that the colour image is missing; never both.
+        misregister_px: two cameras: largest shift of the colour image against the thermal one.
+        misregister_deg: two cameras: largest rotation, degrees.
+        misregister_zoom: two cameras: largest relative change of size.
+    """
+
+    crop_size: tuple[int, int] | None = (320, 384)
+    short_sides: tuple[int, ...] = (480, 512, 544, 576, 608, 640, 672, 704, 736, 768, 800)
+    max_long_side: int = 1333
+    crop_aug: float = 0.0
+    zoom: tuple[float, float] = (0.75, 1.4)
+    focus: float = 0.8
+    horizontal_flip: float = 0.5
+    vertical_flip: float = 0.0
+    min_visible: float = 0.3
+    gain: tuple[float, float] = (0.8, 1.2)
+    offset: tuple[float, float] = (-0.1, 0.1)
+    gamma: tuple[float, float] = (0.8, 1.25)
+    noise: float = 0.015
+    blur: float = 0.1
+    blur_px: tuple[float, float] = (0.4, 1.0)
+    fixed_pattern: float = 0.0
+    shading: float = 0.0
+    polarity: float = 0.0
+    deep: float = 0.35
+    mosaic: float = 0.0
+    paste: float = 0.0
+    drop_thermal: float = 0.0
+    drop_rgb: float = 0.0
+    misregister_px: float = 0.0
+    misregister_deg: float = 0.0
+    misregister_zoom: float = 0.0
