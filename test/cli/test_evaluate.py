@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 
+from numpy.testing import assert_allclose
 import pytest
 
 from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
-from thermal_perception.cli.evaluate import evaluate, EvaluateOptions, metrics_table
+from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 from thermal_perception.cli.info import info
+from thermal_perception.cli.score_tables import breakdown_table, metrics_table
 from thermal_perception.errors import ConfigError, DatasetError
 from thermal_perception.evaluation import ClassMetrics
-from thermal_perception.evaluation.coco import mean_over_classes
+from thermal_perception.evaluation.bootstrap import Interval
+from thermal_perception.evaluation.coco import mean_over_classes, read_annotations
+from thermal_perception.evaluation.detection_statistics import Slice
+from thermal_perception.evaluation.detections_file import read_detections
 from thermal_perception.perceive import Perceiver
 
 
@@ -60,6 +65,7 @@ def test_bag_of_the_same_images_scores_the_same(tmp_path, dataset, checkpoint, o
 
 def test_16_bit_path_is_scored_on_counts_and_repeats_for_a_seed(on_dataset):
     first, again, other = on_dataset(bits=16), on_dataset(bits=16), on_dataset(bits=16, seed=1)
+    assert first.pop('latency_ms').keys() == again.pop('latency_ms').keys()
     assert first == again
     assert (first['bits'], first['seed'], other['seed']) == (16, 0, 1)
 
@@ -118,3 +124,83 @@ def test_fusion_csv_has_a_row_per_image_whose_weights_sum_to_one(tmp_path, on_da
     assert len(rows) == 3
     for row in rows:
         assert sum(map(float, row.split(',')[1:5])) == pytest.approx(1, abs=1e-5)
+
+
+def test_latency_stands_beside_the_accuracy(on_dataset, capsys):
+    latency = on_dataset()['latency_ms']
+    assert list(latency) == ['preprocess', 'model', 'postprocess', 'total']
+    assert 0 < latency['model']['median'] <= latency['total']['p90']
+    assert 'latency per image: median' in capsys.readouterr().out
+
+
+def test_bootstrap_adds_intervals_and_leaves_the_other_values_alone(on_dataset, capsys):
+    plain, sure = on_dataset(), on_dataset(bootstrap=20, exclude=('car',))
+    assert 'intervals' not in plain
+    assert {k: v for k, v in sure['metrics'].items() if k != 'without'} == plain['metrics']
+    intervals = sure['intervals']
+    assert (intervals['unit'], intervals['resamples'], intervals['seed']) == ('image', 20, 0)
+    assert list(intervals['groups']) == [
+        'all',
+        'person',
+        'car',
+        'bicycle',
+        'other_vehicle',
+        'without car',
+    ]
+    assert intervals['groups']['all']['mAP50'] is None  # two images hold objects
+    assert '20 draws of images, seed 0' in capsys.readouterr().out
+
+
+def test_written_detections_score_as_the_model_did(tmp_path, dataset, on_dataset):
+    values = on_dataset(detections=tmp_path / 'found.json')
+    annotations = read_annotations(dataset / 'annotations' / 'val.json')
+    metrics = read_detections(tmp_path / 'found.json', annotations).score()
+    assert metrics.to_json() == values['metrics']
+
+
+def test_parts_are_told_by_the_names_of_the_images(tmp_path, dataset, checkpoint, capsys):
+    named = tmp_path / 'named'
+    (named / 'annotations').mkdir(parents=True)
+    (named / 'images' / 'val').mkdir(parents=True)
+    content = read_annotations(dataset / 'annotations' / 'val.json')
+    names = ('0_60_30_0_1.png', '1_60_30_0_2.png', '1_130_30_0_3.png')
+    for image, name in zip(content['images'], names):
+        source = dataset / 'images' / 'val' / image['file_name']
+        (named / 'images' / 'val' / name).write_bytes(source.read_bytes())
+        image['file_name'] = name
+    (named / 'annotations' / 'val.json').write_text(json.dumps(content))
+    values = scored(tmp_path, dataset=named, split='val', checkpoint=checkpoint)
+    parts = [(p['attribute'], p['value'], p['images'], p['boxes']) for p in values['breakdown']]
+    assert parts == [
+        ('light', 'day', 1, 2),
+        ('light', 'night', 2, 2),
+        ('altitude', '60 m', 2, 4),
+        ('altitude', '130 m', 1, 0),
+    ]
+    assert values['breakdown'][3]['mAP50'] is None
+    assert_allclose(values['breakdown'][2]['mAP'], values['metrics']['mAP'])
+    assert 'altitude' in capsys.readouterr().out
+
+
+def test_breakdown_table_names_an_attribute_once_and_shows_intervals_where_they_are_known():
+    figures = {'all': {'mAP50': 0.5, 'mAP': None}}
+    parts = [
+        Slice('light', 'day', 3, 9, figures, {'all': Interval(0.4, 0.625)}),
+        Slice('light', 'night', 1, 2, figures, {'all': None}),
+    ]
+    cells = [list(c.cells) for c in breakdown_table(parts).columns]
+    assert [c[0] for c in cells] == ['light', 'day', '3', '9', '50.0', '40.0 to 62.5', '-']
+    assert [c[1] for c in cells] == ['', 'night', '1', '2', '50.0', '-', '-']
+    assert len(breakdown_table([Slice('light', 'day', 3, 9, figures, {})]).columns) == 6
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'bootstrap': -1}, 'found --bootstrap -1, expected 0 or more'),
+        ({'bag': 'b', 'dataset': None, 'detections': 'f'}, '--detections is for data sets'),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        EvaluateOptions(**{'dataset': 'd', 'split': 'val', **options})

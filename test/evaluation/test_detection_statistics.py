@@ -100,6 +100,24 @@ def test_class_without_objects_has_no_interval():
     assert intervals['all'] == intervals['person']
 
 
+def test_objects_in_fewer_than_five_images_give_a_figure_but_no_interval():
+    truth, found = data()
+    few = [r for r in truth if r['category_id'] == 0 and r['image_id'] > 3]
+    images = {r['image_id'] for r in few if not r['iscrowd']}
+    for kept, known in ((5, True), (4, False)):
+        chosen = sorted(images)[:kept]
+        table = scorer([r for r in few if r['image_id'] in chosen], found).matches()
+        assert (
+            score_intervals(table, GROUPS, draws(table, 20))['person']['mAP'] is not None
+        ) is known
+        compared = compare(table, table, GROUPS, draws(table, 20))['person']['mAP50']
+        assert (compared.difference is not None) is known
+        assert compared.first is not None
+    one_scene = Resampling(['same'] * 14, 20)
+    table = scorer(truth, found).matches()
+    assert score_intervals(table, GROUPS, one_scene)['all']['mAP50'] is None
+
+
 def test_excluded_classes_give_a_group_of_their_own():
     groups = class_groups(NAMES, ['car', 'bicycle'])
     table = scorer(*data()).matches()
@@ -137,7 +155,8 @@ def test_breakdown_scores_each_part_as_if_it_were_alone():
     alone = scorer(truth, found, [int(i % 2 == 1) for i in range(13)] + [0]).score()
     assert slices[1].figures['all']['mAP'] == pytest.approx(alone.mAP, abs=1e-12)
     assert slices[1].boxes == alone.boxes
-    assert slices[1].intervals['all'].low <= alone.mAP50 <= slices[1].intervals['all'].high
+    bounds = slices[1].intervals['all']
+    assert bounds.low <= alone.mAP50 <= bounds.high
     assert breakdown(table, {}, GROUPS) == []
 
 

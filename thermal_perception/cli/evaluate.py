@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TYPE_CHECKING
 
 from rich.table import Table
 
 from thermal_perception.cli import console
+from thermal_perception.cli.score_tables import (
+    breakdown_table,
+    intervals_table,
+    intervals_to_json,
+    method,
+    metrics_table,
+    slice_to_json,
+)
 from thermal_perception.errors import ConfigError
+from thermal_perception.evaluation.attributes import attributes_by_id, sampling_units
 from thermal_perception.evaluation.bag import score_bag
-from thermal_perception.evaluation.dataset import open_split, score_split
+from thermal_perception.evaluation.dataset import detect_split, open_split
+from thermal_perception.evaluation.detection_statistics import (
+    breakdown,
+    class_groups,
+    headline,
+    Resampling,
+    score_intervals,
+)
+from thermal_perception.evaluation.detections_file import write_detections
+from thermal_perception.evaluation.latency import LatencyRecorder
 from thermal_perception.evaluation.scale_weights import FusionRecorder, mean_object_areas
 from thermal_perception.perceive import default_checkpoint, Perceiver
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from thermal_perception.evaluation import ClassMetrics, DetectionMetrics
+    from thermal_perception.cli.score_tables import Intervals
+    from thermal_perception.evaluation import CocoScorer, DetectionMetrics
+    from thermal_perception.evaluation.detection_statistics import Slice
     from thermal_perception.evaluation.scale_weights import FusionSummary
 
 
@@ -36,6 +58,8 @@ class EvaluateOptions:
     seed: int = 0
     exclude: tuple[str, ...] = ()
     fusion_csv: Path | None = None
+    detections: Path | None = None
+    bootstrap: int = 0
     device: str = 'auto'
     threads: int | None = None
 
@@ -51,70 +75,88 @@ class EvaluateOptions:
             raise ConfigError('evaluate: --bits is for data sets; a bag is scored as recorded')
         if self.bag is not None and self.fusion_csv:
             raise ConfigError('evaluate: --fusion-csv is for data sets, whose images have names')
+        if self.bag is not None and self.detections:
+            raise ConfigError('evaluate: --detections is for data sets, whose images have ids')
+        if self.bootstrap < 0:
+            raise ConfigError(f'evaluate: found --bootstrap {self.bootstrap}, expected 0 or more')
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        metrics: COCO figures over all images.
+        images: number of images.
+        slices: figures of the parts that the names of the images tell.
+        latency_ms: median and 90th percentile of each stage.
+        values: group of classes to the headline figures.
+        intervals: the same with their intervals; empty without a bootstrap.
+        unit: what the bootstrap draws.
+    """
+
+    metrics: DetectionMetrics
+    images: int
+    slices: tuple[Slice, ...]
+    latency_ms: Mapping[str, Mapping[str, float]]
+    values: Mapping[str, Mapping[str, float | None]]
+    intervals: Intervals
+    unit: str
 
 
 def evaluate(options: EvaluateOptions) -> None:
-    """Score, print the table and write the JSON file.
+    """Score, print the tables and write the files.
 
     Raises:
         ThermalPerceptionError: if the data, the checkpoint or an option is not acceptable.
     """
-    console.check_writable(options.json)
-    console.check_writable(options.fusion_csv)
+    for path in (options.json, options.fusion_csv, options.detections):
+        console.check_writable(path)
     checkpoint = options.checkpoint or default_checkpoint(options.model)
     perceiver = Perceiver.load(checkpoint, device=options.device, num_threads=options.threads)
     _check_classes(options.exclude, perceiver.info.class_names)
-    metrics, images = _score(options, perceiver)
-    _print_metrics(options, perceiver, metrics, images)
+    latency = LatencyRecorder(perceiver)
+    scorer, annotations = _detect(options, perceiver, latency)
+    if options.detections:
+        write_detections(options.detections, scorer.detections())
+    found = _judge(options, scorer, annotations, latency)
+    _print(options, perceiver, found)
     if options.json:
-        console.write_json(options.json, report(options, perceiver, metrics, images))
+        console.write_json(options.json, report(options, perceiver, found))
 
 
-def report(
-    options: EvaluateOptions, perceiver: Perceiver, metrics: DetectionMetrics, images: int
-) -> dict[str, Any]:
+def report(options: EvaluateOptions, perceiver: Perceiver, found: Evaluation) -> dict[str, Any]:
     """Return the content of the JSON file; metrics are fractions in 0..1."""
     info = perceiver.info
-    values = metrics.to_json()
+    values = found.metrics.to_json()
     if options.exclude:
-        without = metrics.without(options.exclude).to_json()
+        without = found.metrics.without(options.exclude).to_json()
         del without['per_class']
         values['without'] = {'classes': list(options.exclude), **without}
-    return {
+    content = {
         'model': info.model,
         'parameters': info.parameters,
         'fingerprint': info.fingerprint,
-        'images': images,
+        'images': found.images,
         'metrics': values,
         'split': options.split,
         'bits': None if options.bag else options.bits,
         'seed': options.seed if options.bits == 16 else None,
         'device': perceiver.device,
         'backend': perceiver.backend,
+        'latency_ms': found.latency_ms,
+        'breakdown': [slice_to_json(part) for part in found.slices],
     }
+    if options.bootstrap:
+        how = method(options.bootstrap, found.unit, options.seed)
+        content['intervals'] = {**how, 'groups': intervals_to_json(found.intervals)}
+    return content
 
 
-def metrics_table(metrics: DetectionMetrics, exclude: tuple[str, ...]) -> Table:
-    """Return the COCO table in per cent, a row per class and one for the mean."""
-    table = Table(title_justify='left', header_style='bold')
-    table.add_column('class')
-    for name in ('objects', 'mAP', 'mAP50', 'mAP75', 'small', 'medium', 'large', 'AR100'):
-        table.add_column(name, justify='right')
-    for name, row in metrics.per_class.items():
-        table.add_row(name, *_cells(row))
-    table.add_section()
-    table.add_row('all', *_cells(metrics), style='bold')
-    if exclude:
-        table.add_row(f'without {", ".join(exclude)}', *_cells(metrics.without(exclude)))
-    return table
-
-
-def _cells(row: ClassMetrics) -> list[str]:
-    values = (row.mAP, row.mAP50, row.mAP75, row.mAP_small, row.mAP_medium, row.mAP_large)
-    return [str(row.boxes), *map(console.fraction, values), console.fraction(row.AR100)]
-
-
-def _score(options: EvaluateOptions, perceiver: Perceiver) -> tuple[DetectionMetrics, int]:
+def _detect(
+    options: EvaluateOptions, perceiver: Perceiver, latency: LatencyRecorder
+) -> tuple[CocoScorer, Mapping[str, Any]]:
+    """Run the model over all images; return what it found, and the annotations of the images."""
     names = perceiver.info.class_names
     with console.progress_bar('scoring') as progress:
 
@@ -123,24 +165,50 @@ def _score(options: EvaluateOptions, perceiver: Perceiver) -> tuple[DetectionMet
 
         if options.bag is not None:
             scored = score_bag(
-                options.bag, perceiver, names, image_topic=options.image_topic, tick=tick
+                options.bag, latency, names, image_topic=options.image_topic, tick=tick
             )
             if scored.unlabelled:
                 console.err.print(
                     f'{scored.unlabelled} images without ground truth were left out',
                     style='yellow',
                 )
-            return scored.metrics, scored.images
+            return scored.scorer, {'images': []}
         assert options.dataset is not None
         assert options.split is not None
         split = open_split(options.dataset, options.split)
         seed = options.seed if options.bits == 16 else None
-        recorder = FusionRecorder(perceiver) if options.fusion_csv else None
-        metrics = score_split(split, recorder or perceiver, names, counts_seed=seed, tick=tick)
+        recorder = FusionRecorder(latency) if options.fusion_csv else None
+        scorer = detect_split(split, recorder or latency, names, counts_seed=seed, tick=tick)
     if recorder is not None and options.fusion_csv:
         recorder.write_csv(options.fusion_csv)
         console.out.print(fusion_table(recorder.summary(mean_object_areas(split))))
-    return metrics, len(split.images)
+    return scorer, split.annotations
+
+
+def _judge(
+    options: EvaluateOptions,
+    scorer: CocoScorer,
+    annotations: Mapping[str, Any],
+    latency: LatencyRecorder,
+) -> Evaluation:
+    table = scorer.matches()
+    groups = class_groups(scorer.class_names, options.exclude)
+    unit, units = sampling_units(annotations, table.image_ids)
+    draws = Resampling(units, options.bootstrap, options.seed) if options.bootstrap else None
+    intervals: Intervals = {}
+    with console.err.status('resampling') if draws else nullcontext():
+        if draws:
+            intervals = score_intervals(table, groups, draws)
+        slices = breakdown(table, attributes_by_id(annotations), groups, draws)
+    return Evaluation(
+        scorer.score(),
+        len(table.image_ids),
+        tuple(slices),
+        latency.summary_ms(),
+        headline(table, groups),
+        intervals,
+        unit,
+    )
 
 
 def fusion_table(summary: FusionSummary) -> Table:
@@ -160,14 +228,31 @@ def _check_classes(exclude: tuple[str, ...], class_names: tuple[str, ...]) -> No
         raise ConfigError(f'--exclude-class {unknown[0]}: the model has {", ".join(class_names)}')
 
 
-def _print_metrics(
-    options: EvaluateOptions, perceiver: Perceiver, metrics: DetectionMetrics, images: int
-) -> None:
+def _print(options: EvaluateOptions, perceiver: Perceiver, found: Evaluation) -> None:
     info = perceiver.info
     source = options.bag if options.bag else f'{options.split}, {options.bits}-bit input'
     console.out.print(
         f'{info.model} ({info.fingerprint}), {perceiver.backend} on {perceiver.device}: '
-        f'{images} images of {source}'
+        f'{found.images} images of {source}'
     )
-    console.out.print(metrics_table(metrics, options.exclude))
+    console.out.print(metrics_table(found.metrics, options.exclude))
     console.out.print('average precision in %, COCO protocol; small < 32² px, large >= 96² px')
+    if found.slices:
+        console.out.print(breakdown_table(found.slices))
+    if found.intervals:
+        console.out.print(intervals_table(found.values, found.intervals))
+        console.out.print(
+            f'intervals: percentile bootstrap, {options.bootstrap} draws of {found.unit}s, '
+            f'seed {options.seed}'
+        )
+    if found.latency_ms:
+        console.out.print(_latency_text(found.latency_ms))
+
+
+def _latency_text(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
+    parts = [f'{name} {v["median"]:.1f}' for name, v in latency_ms.items() if name != 'total']
+    total = latency_ms['total']
+    return (
+        f'latency per image: median {total["median"]:.1f} ms ({", ".join(parts)}), '
+        f'90% within {total["p90"]:.1f} ms'
+    )

@@ -212,7 +212,16 @@ def evaluate(
     bits: Annotated[
         int, typer.Option(help='16: place 8-bit images into 14-bit counts first.')
     ] = 8,
-    seed: Annotated[int, typer.Option(help='Of the counts that --bits 16 makes.')] = 0,
+    seed: Annotated[
+        int, typer.Option(help='Of the counts that --bits 16 makes, and of --bootstrap.')
+    ] = 0,
+    bootstrap: Annotated[
+        int, typer.Option(metavar='N', help='Confidence intervals from N resampled sets, as 1000.')
+    ] = 0,
+    detections: Annotated[
+        Path | None,
+        typer.Option(metavar='FILE', help='Write all boxes as COCO results, for compare.'),
+    ] = None,
     fusion_csv: Annotated[
         Path | None,
         typer.Option(metavar='FILE', help='Write which scale counted how much in each image.'),
@@ -236,10 +245,37 @@ def evaluate(
             seed=seed,
             exclude=tuple(exclude_class or ()),
             fusion_csv=fusion_csv,
+            detections=detections,
+            bootstrap=bootstrap,
             device=device,
             threads=threads,
         )
     )
+
+
+@app.command()
+def compare(
+    first: Annotated[
+        Path, typer.Argument(metavar='A', help='Boxes of one run: evaluate --detections A.')
+    ],
+    second: Annotated[Path, typer.Argument(metavar='B', help='Boxes of another on the same.')],
+    dataset: Annotated[
+        Path, typer.Option(metavar='DIR', help='The data set that both were run on.')
+    ],
+    split: Annotated[str, typer.Option(metavar='NAME', help='Its part, as val.')],
+    json: Json = None,
+    exclude_class: Annotated[
+        list[str] | None,
+        typer.Option(metavar='NAME', help='Also average without this class; repeatable.'),
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(metavar='N', help='Number of resampled sets.')] = 1000,
+    seed: Annotated[int, typer.Option(help='Of the resampling.')] = 0,
+) -> None:
+    """Tell whether two runs really differ: paired bootstrap over the same images."""
+    from thermal_perception.cli.compare import compare, CompareOptions
+
+    exclude = tuple(exclude_class or ())
+    compare(CompareOptions(first, second, dataset, split, json, exclude, bootstrap, seed))
 
 
 @app.command()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FIGURES = ('mAP50', 'mAP')
 """Headline figures: average precision at IoU 0.5, and its mean over IoU 0.50, 0.55 .. 0.95."""
 
+MIN_UNITS = 5
+"""Images (or scenes) that must hold objects, for their resampling to say how sure a figure is."""
+
 
 @dataclass(frozen=True)
 class Resampling:
@@ -97,10 +100,26 @@ def score_groups(
     return np.array([_mean(per_class[list(labels)]) for labels in groups.values()])
 
 
+def headline(
+    table: MatchTable, groups: Mapping[str, tuple[int, ...]]
+) -> dict[str, dict[str, float | None]]:
+    """Return group to figure to value, None without objects; see `score_groups`."""
+    scores = score_groups(table, groups)
+    return {
+        group: {figure: _known(v) for figure, v in zip(FIGURES, scores[g])}
+        for g, group in enumerate(groups)
+    }
+
+
 def score_intervals(
     table: MatchTable, groups: Mapping[str, tuple[int, ...]], draws: Resampling
 ) -> dict[str, dict[str, Interval | None]]:
-    """Return group to figure to interval; see `bootstrap`."""
+    """Return group to figure to interval; see `bootstrap`.
+
+    None where fewer than `MIN_UNITS` images hold the objects: drawing two images again and again
+    gives an interval, but no knowledge.
+    """
+    enough = _enough(table, groups, draws)
     samples = bootstrap(
         lambda weights: score_groups(table, groups, weights),
         draws.units,
@@ -108,7 +127,10 @@ def score_intervals(
         seed=draws.seed,
     )  # (R, G, F)
     return {
-        group: {FIGURES[f]: interval(samples[:, g, f]) for f in range(samples.shape[2])}
+        group: {
+            FIGURES[f]: interval(samples[:, g, f]) if enough[group] else None
+            for f in range(samples.shape[2])
+        }
         for g, group in enumerate(groups)
     }
 
@@ -121,6 +143,8 @@ def compare(
 ) -> dict[str, dict[str, Comparison]]:
     """Compare two runs on the same images by a paired bootstrap: group to figure to comparison.
 
+    Differences are None where fewer than `MIN_UNITS` images hold the objects.
+
     Raises:
         MetricError: if the runs differ in images or classes.
     """
@@ -129,6 +153,7 @@ def compare(
             f'comparison: found {len(first.image_ids)} images of {first.class_names} and '
             f'{len(second.image_ids)} of {second.class_names}, expected the same of both'
         )
+    enough = _enough(first, groups, draws)
     before, after = score_groups(first, groups), score_groups(second, groups)
     samples = bootstrap(
         lambda w: score_groups(second, groups, w) - score_groups(first, groups, w),
@@ -142,7 +167,7 @@ def compare(
             figure: Comparison(
                 _known(before[g, f]),
                 _known(after[g, f]),
-                difference(float(gains[g, f]), samples[:, g, f]),
+                difference(float(gains[g, f]), samples[:, g, f]) if enough[group] else None,
             )
             for f, figure in enumerate(FIGURES[: before.shape[1]])
         }
@@ -182,7 +207,6 @@ def _slice(
     draws: Resampling | None,
 ) -> Slice:
     part = table.select(members)
-    scores = score_groups(part, groups)
     intervals: dict[str, Interval | None] = {}
     if draws is not None:
         units = [u for u, member in zip(draws.units, members, strict=True) if member]
@@ -194,12 +218,21 @@ def _slice(
         value,
         images=len(part.image_ids),
         boxes=int(part.objects().sum()),
-        figures={
-            group: dict(zip(FIGURES, map(_known, scores[g]), strict=True))
-            for g, group in enumerate(groups)
-        },
+        figures=headline(part, groups),
         intervals=intervals,
     )
+
+
+def _enough(
+    table: MatchTable, groups: Mapping[str, tuple[int, ...]], draws: Resampling
+) -> dict[str, bool]:
+    """Tell for which groups the objects lie in enough units."""
+    objects = np.array([row[0].objects for row in table.rankings])  # (C, I)
+    held = {group: objects[list(labels)].sum(axis=0) for group, labels in groups.items()}
+    return {
+        group: len({unit for unit, n in zip(draws.units, counts.tolist()) if n}) >= MIN_UNITS
+        for group, counts in held.items()
+    }
 
 
 def _mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
