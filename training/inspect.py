@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import os
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     listing = list_records(config)
     found = survey(listing, tqdm(listing.records, unit='image', leave=False, disable=None))
     print(f'{config.directory}: layout {config.layout}, split {config.split or "(all)"}')
-    print(f'  {listing.layout.tree}')
+    print(f'first image {os.path.relpath(listing.records[0].path, config.directory)}')
     print(describe(found, shown=len(found.problems) if args.all else _SHOWN))
     if args.output:
         colours = listing.layout.mask_colours

@@ -36,6 +36,8 @@ def row(text, name):
 
 def test_pictures_classes_and_sizes_are_counted(aerial, capsys):
     text = lines(capsys, aerial)
+    assert text[0].endswith('layout coco, split train')
+    assert text[1] == 'first image images/train/0_60_30_0_00001.png'
     assert row(text, 'thermal') == ['2', '80', 'x', '64', '8', 'bit', '90']
     # 10 x 10 is small, 20 x 50 = 1000 below 32 x 32 = 1024 too.
     assert row(text, 'person') == ['2', '66.7%', '2', '2', '0', '0']
