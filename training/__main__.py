@@ -12,6 +12,7 @@ VERBS = {
     'fit': 'train a model from a YAML file',
     'inspect': 'count, check and draw a data set',
     'release': 'write the shipped weights and their card',
+    'report': 'one HTML page about a run or a checkpoint',
     'simulate': 'render an annotated data set',
 }
 

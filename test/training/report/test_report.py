@@ -1,0 +1,134 @@
+"""The page about a run: whole, self-contained, and right."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+import json
+
+import numpy as np
+import pytest
+from tiny import lite
+
+from thermal_perception.errors import ConfigError
+from thermal_perception.evaluation.matching import MatchCount
+from thermal_perception.models.build import make_model
+from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
+from thermal_perception.types import Detections
+from training.__main__ import main
+from training.report.command import find_weights
+from training.report.history import History, smooth
+from training.report.judge import JudgedImage
+from training.report.pictures import examples
+
+CLASSES = ('person', 'car')
+
+
+class Page(HTMLParser):
+    """Collects tags, texts and addresses of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts, self.addresses = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attributes if k in ('src', 'href', 'xlink:href') and v]
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """Return a folder as a run leaves it, with weights that were never trained."""
+    run = tmp_path / 'run'
+    run.mkdir()
+    network = lite(CLASSES)
+    info = CheckpointInfo('tiny <model>', 'fusion_detr', network, {}, CLASSES, score_threshold=0.0)
+    save_checkpoint(
+        run / 'best.safetensors', make_model('fusion_detr', network, where='t').state_dict(), info
+    )
+    rows = [{'step': s, 'loss': 10.0 - s, 'class': 4.0, 'l1': 6.0 - s} for s in range(4)]
+    rows.append({'epoch': 1, 'after_step': 3, 'dev': {'mAP50': 0.5, 'mAP': 0.3, 'mAP75': None}})
+    rows.append(
+        {'epoch': 1, 'after_step': 3, 'images_per_s': 2.5, 'model_share': 0.9, 'data_share': 0.02}
+    )
+    (run / 'log.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    (run / 'config.yaml').write_text('model: tiny\nnote: "<script>alert(1)</script>"\n')
+    return run
+
+
+def test_the_page_of_a_run_needs_nothing_beside_it_and_says_everything(run_folder, coco, capsys):
+    arguments = ['--dataset', str(coco), '--split', 'train', '--resamples', '20']
+    assert main(['report', str(run_folder), *arguments]) == 0
+    assert 'report.html: mAP50 0.' in capsys.readouterr().out
+    text = (run_folder / 'report.html').read_text()
+    page = Page(text)
+    assert page.tags.count('svg') >= 6
+    assert page.tags.count('img') == 8  # four images, once among the best, once among the worst
+    assert all(a.startswith(('data:image/', '#')) for a in page.addresses)
+    assert 'script' not in page.tags
+    for title in ('Precision and recall', 'Confusion', 'Loss', 'Scores on dev', 'Worst images'):
+        assert title in page.texts
+    assert '2.5' in page.texts
+    assert 'tiny <model> on set train' in page.texts  # escaped in the source
+    assert '<model>' not in text
+
+
+def test_a_checkpoint_alone_has_a_page_too(run_folder, coco, tmp_path):
+    arguments = ['--dataset', str(coco), '--split', 'train', '--resamples', '0']
+    output = tmp_path / 'page.html'
+    file = run_folder / 'best.safetensors'
+    assert main(['report', str(file), *arguments, '--output', str(output)]) == 0
+    texts = Page(output.read_text()).texts
+    assert 'Loss' not in texts
+    assert 'Confusion' in texts
+
+
+def test_weights_are_the_best_then_the_last(tmp_path):
+    with pytest.raises(ConfigError, match=r'found no best or last\.safetensors'):
+        find_weights(tmp_path, None)
+    (tmp_path / 'last.safetensors').touch()
+    assert find_weights(tmp_path, None).name == 'last.safetensors'
+    (tmp_path / 'best.safetensors').touch()
+    assert find_weights(tmp_path, None).name == 'best.safetensors'
+    assert find_weights(tmp_path, 'last').name == 'last.safetensors'
+    with pytest.raises(ConfigError, match=r'found no best\.safetensors'):
+        find_weights(tmp_path / 'last', 'best')
+
+
+def test_a_missing_log_is_said(tmp_path):
+    with pytest.raises(ConfigError, match=r'log\.jsonl: expected the log of a run'):
+        History.read(tmp_path)
+
+
+def test_the_log_becomes_columns(run_folder):
+    history = History.read(run_folder)
+    assert history.steps.tolist() == [0, 1, 2, 3]
+    assert history.terms['loss'].tolist() == [10, 9, 8, 7]
+    assert history.dev[0][0] == 3
+
+
+def test_the_running_mean_by_hand():
+    assert smooth(np.array([0.0, 3.0, 6.0, 9.0]), 3).tolist() == [1.5, 3.0, 6.0, 7.5]
+
+
+def judged(path, count):
+    boxes = np.zeros((count.found + count.missed, 4), np.float32)
+    truth = Detections(
+        boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), int), CLASSES, 0, '', (8, 8)
+    )
+    none = np.zeros((0, 4), np.float32)
+    return JudgedImage(path, truth, none, truth.above(2.0), count, None)
+
+
+def test_examples_are_ranked_by_how_well_boxes_and_objects_met(coco):
+    files = sorted((coco / 'images/train').iterdir())
+    counts = [MatchCount(3, 1, 0), MatchCount(5, 0, 0), MatchCount(0, 4, 2), MatchCount(0, 0, 0)]
+    images = [judged(f, c) for f, c in zip(files, counts)]
+    assert [i.f1 for i in images] == pytest.approx([6 / 7, 1.0, 0.0, 1.0])
+    best, worst = examples(images, 2)
+    assert [e.name for e in best] == [files[1].name, files[0].name]
+    assert [e.name for e in worst] == [files[2].name, files[0].name]
+    assert worst[0].caption == '0 found, 4 missed, 2 false'
