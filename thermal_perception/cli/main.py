@@ -308,7 +308,7 @@ def demo(
     device: Device = 'auto',
     preset: Annotated[str, typer.Option(help='Simulated world: road or aerial.')] = 'road',
     condition: Annotated[str, typer.Option(help='day, dusk, night, fog or glare.')] = 'night',
-    seed: Annotated[int, typer.Option(help='Of the simulated world.')] = 20_000,
+    seed: Annotated[int, typer.Option(help='Of the simulated world.')] = 20_001,
     rate: Annotated[float, typer.Option(metavar='HZ', help='Frames per second.')] = 10.0,
     bits: Annotated[int, typer.Option(help='Of the simulated thermal camera: 8 or 16.')] = 8,
     output: Annotated[Path, typer.Option(metavar='DIR', help='For pictures, video, logs.')] = (

@@ -52,7 +52,7 @@ class DemoOptions:
     device: str = 'auto'
     preset: str = 'road'
     condition: str = 'night'
-    seed: int = 20_000
+    seed: int = 20_001
     rate_hz: float = 10.0
     bits: int = 8
     output: Path = Path('demo_output')
