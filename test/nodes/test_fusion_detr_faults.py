@@ -86,7 +86,7 @@ def test_images_lost_on_the_way_point_to_the_dds_profile(watched):
     expect_answer(watched, watched.image())
     for _ in range(5):
         watched.node._camera._on_lost(Lost())  # as the middleware calls it
-    watched.until_status('thermal input', 'WARN', 'loses 94% of the images')  # 15 of 16
+    watched.until_status('thermal input', 'WARN', 'the transport loses')
     assert 'fastdds_large_images.xml' in watched.status('thermal input')[1]
     watched.until_status('thermal input', 'OK')
     assert watched.value('thermal input', 'lost in transport') == '15'
@@ -243,10 +243,10 @@ def test_malformed_image_is_refused_with_its_cause(watched, fault, text, capfd):
         expect_answer(watched, watched.image())
         watched.images.publish(malformed(watched, fault))
         watched.spin(0.02)
-        return watched.saw_status('thermal input', 'WARN', 'some images rejected')
+        some = watched.saw_status('thermal input', 'WARN', 'some images rejected')
+        return some and dropped(watched, fault) >= 2
 
     watched.until(one_good_one_bad)
-    assert dropped(watched, fault) >= 2
     assert re.search(text, capfd.readouterr().err)
 
 

@@ -77,7 +77,7 @@ class CameraInput:
         on_arrival: Callable[[Arrival], None],
         on_restart: Callable[[], None],
         throttled: RepeatingLog,
-        window_s: float,
+        report: Callable[[], int],
     ) -> None:
         """Prepare the input; `open` subscribes.
 
@@ -89,11 +89,11 @@ class CameraInput:
             on_arrival: takes each good message; must not block.
             on_restart: called when stamps jump back, before `on_arrival`.
             throttled: for warnings that repeat.
-            window_s: how long a fault counts as recent.
+            report: gives the number of the next report, see `EventCounter`.
         """
         base = node.resolve_topic_name(topic)
         self.topic = base if transport == 'raw' else f'{base}/compressed'
-        self.drops = EventCounter(window_s)
+        self.drops = EventCounter(report)
         self.rate = RateMeter()
         self._type = Image if transport == 'raw' else CompressedImage
         self._node = node
@@ -101,7 +101,7 @@ class CameraInput:
         self._on_arrival = on_arrival
         self._on_restart = on_restart
         self._throttled = throttled
-        self._received = EventCounter(window_s)
+        self._received = EventCounter(report)
         self._qos = input_qos()
         self._subscriber: Any = None
 

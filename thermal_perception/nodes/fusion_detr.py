@@ -76,7 +76,7 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
             on_arrival=self._on_arrival,
             on_restart=self._forget_stream,
             throttled=self.throttled,
-            window_s=self.recent_s,
+            report=lambda: self.reports,
         )
         self._pipeline = DetectionPipeline(self, self._camera, self._outputs, perceiver, units)
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from rclpy.clock import TimeJump
 
-# A fault stays in the diagnostics for so many of their periods.
-_RECENT_PERIODS = 3
-
 
 @dataclass(frozen=True)
 class ManagedParameters:
@@ -36,7 +33,7 @@ class ManagedParameters:
     )
     diagnostics_period_s: float = parameter(
         1.0,
-        'Time between two messages on /diagnostics; faults stay visible for three of them.',
+        'Time between two messages on /diagnostics; a fault is told in three of them.',
         unit='s',
         minimum=0.05,
         maximum=60.0,
@@ -52,6 +49,10 @@ class ManagedNode(LifecycleNode, Generic[P]):
     A subclass fills in `configure`, `activate`, `deactivate`, `cleanup` and `health`. The first
     two may raise a `ThermalPerceptionError`: the transition fails, its text is logged and stays in
     the diagnostics, and the node lives on in the state it was in.
+
+    Attributes:
+        state: life cycle state.
+        reports: messages published on /diagnostics so far.
     """
 
     # rclpy destroys a node also when its constructor has failed.
@@ -69,6 +70,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         self.settings: ParameterSet[P] = ParameterSet(self, declared)
         self.throttled = RepeatingLog(self.get_logger())
         self.enabled = True
+        self.reports = 0
         self._failure = ''
         self._diagnostics = self.create_publisher(
             DiagnosticArray, '/diagnostics', 10, qos_overriding_options=overridable()
@@ -117,11 +119,6 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return ''
 
     # What rclpy calls
-
-    @property
-    def recent_s(self) -> float:
-        """How long a fault stays in the diagnostics."""
-        return _RECENT_PERIODS * self.settings.values.diagnostics_period_s
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run `configure`."""
@@ -173,6 +170,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         message.header.stamp = self.get_clock().now().to_msg()
         message.status = [to_status(name, self.hardware_id(), health) for health in self.health()]
         self._diagnostics.publish(message)
+        self.reports += 1
 
     def state_findings(self) -> list[Finding]:
         """Return what is to be said of the life cycle: the last transition that failed."""

@@ -60,7 +60,7 @@ class DetectionPipeline:
         self.perceiver = perceiver
         self.camera_info: CameraInfo | None = None
         self.last_frame: Frame | None = None
-        self.events = EventCounter(node.recent_s)
+        self.events = EventCounter(lambda: node.reports)
         self.stages = StageTimes(values.latency_window)
         self.output_rate = RateMeter()
         self._node = node

@@ -59,7 +59,7 @@ class SimulatedCamerasNode(ManagedNode[SimulatedCamerasParameters]):
         self._streams: dict[str, FaultyStream[tuple[SimulatedFrame, int]]] = {}
         self._frozen: SimulatedFrame | None = None
         self._next = 0
-        self._events = EventCounter(self.recent_s)
+        self._events = EventCounter(lambda: self.reports)
         self._rate = RateMeter()
 
     # Life cycle

@@ -13,25 +13,32 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# A flood of one event must not grow memory; more than this many within the window is "many".
+REPORTS = 3
+"""An event is told in so many reports."""
+
+# A rate is known well enough from so many events.
 _MAX_EVENTS = 4096
 
 
 class EventCounter:
-    """Counts events by name, in total and within the last `window_s` seconds."""
+    """Counts events by name, in total and of late.
 
-    def __init__(self, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._window_s = window_s
-        self._clock = clock
+    Of late is counted in reports, not in seconds: a machine that stalls still reports every event.
+    """
+
+    def __init__(self, report: Callable[[], int]) -> None:
+        """Count; `report` gives the number of the next report, it never goes down."""
+        self._report = report
         self._lock = threading.Lock()
         self._totals: Counter[str] = Counter()
-        self._recent: deque[tuple[float, str, int]] = deque(maxlen=_MAX_EVENTS)
+        self._by_report: dict[int, Counter[str]] = {}
 
     def add(self, name: str, count: int = 1) -> None:
         """Count `count` events of this name now."""
         with self._lock:
             self._totals[name] += count
-            self._recent.append((self._clock(), name, count))
+            self._by_report.setdefault(self._report(), Counter())[name] += count
+            self._forget()
 
     def total(self, name: str) -> int:
         """Return how many there were since the start."""
@@ -46,15 +53,15 @@ class EventCounter:
 
     @property
     def recent(self) -> Counter[str]:
-        """Counts within the window, by name."""
+        """Counts to be told in the next report: each event is in `REPORTS` of them."""
         with self._lock:
-            since = self._clock() - self._window_s
-            while self._recent and self._recent[0][0] < since:
-                self._recent.popleft()
-            counts: Counter[str] = Counter()
-            for _, name, count in self._recent:
-                counts[name] += count
-            return counts
+            self._forget()
+            return sum(self._by_report.values(), Counter())
+
+    def _forget(self) -> None:
+        now = self._report()
+        for old in [report for report in self._by_report if report <= now - REPORTS]:
+            del self._by_report[old]
 
 
 class RateMeter:
