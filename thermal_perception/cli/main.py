@@ -343,8 +343,8 @@ def benchmark(
     against: Annotated[
         Against | None, typer.Option(help='Also run a straightforward node.')
     ] = None,
-    frames: Annotated[int, typer.Option(help='Frames per run.')] = 100,
-    runs: Annotated[int, typer.Option(help='Alternating runs: network alone, node.')] = 5,
+    frames: Annotated[int, typer.Option(help='Frames per turn.')] = 10,
+    runs: Annotated[int, typer.Option(help='Turns: network alone, node, naive node.')] = 20,
     rate: Annotated[float, typer.Option(metavar='HZ', help='Full input rate.')] = 30.0,
     size: Annotated[
         tuple[int, int], typer.Option(metavar='H W', help='Of the images, pixels.')

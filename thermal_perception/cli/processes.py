@@ -53,6 +53,14 @@ class Child:
         text = self.log.read_text(encoding='utf-8', errors='replace').strip()
         return '\n'.join(text.splitlines()[-lines:])
 
+    def pause(self) -> None:
+        """Halt it where it is; not for a process that shares memory with others, as DDS does."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
 
 class Children:
     """Starts processes and ends them, whatever happens, when its context ends."""
@@ -133,6 +141,7 @@ class Children:
         running = [c for c in self._children if c.process.poll() is None]
         for child in running:
             child.process.send_signal(signal.SIGINT)
+            child.resume()  # a paused process hears nothing else
         deadline = time.monotonic() + _GRACE_S
         complaints += [c for child in running if (c := _await_end(child, deadline))]
         self._children.clear()

@@ -26,9 +26,9 @@ def test_node_and_straightforward_node_are_measured(tmp_path, checkpoint):
             '64',
             '96',
             '--frames',
-            '10',
+            '5',
             '--runs',
-            '1',
+            '2',
             '--rate',
             '20',
             '--against',
@@ -69,7 +69,7 @@ def test_machine_is_described_by_plain_values():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'frames': 3}, '--frames 3: expected at least 10'),
+        ({'frames': 3}, '--frames 3: expected at least 5'),
         ({'runs': 0}, '--runs 0: expected at least 1'),
         ({'rate_hz': 0}, '--rate 0: expected more than 0'),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
+from itertools import count
 import json
 from pathlib import Path
 import time
@@ -20,11 +22,11 @@ _WARM_UP = 5
 
 
 def main() -> None:
-    """Run and print name, precision, device and the time of each call as JSON."""
+    """Run; print name, precision and device as JSON, then the milliseconds of each call."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--device', required=True)
-    parser.add_argument('--frames', type=int, required=True)
+    parser.add_argument('--frames', type=int, help='default: until ended')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     options = parser.parse_args()
     die_with_parent()
@@ -35,18 +37,15 @@ def main() -> None:
     )
     prepared = preprocess(thermal_frame(thermal_counts(0, tuple(options.size)), valid_bits=14))
     backend = TorchBackend(checkpoint.make_model(), choose_device(options.device))
-    times_ms = []
-    for _ in range(_WARM_UP + options.frames):
-        started = time.perf_counter()
+    for _ in range(_WARM_UP):
         backend(prepared.image, prepared.padding)
-        times_ms.append(1000 * (time.perf_counter() - started))
-    result = {
-        'name': backend.name,
-        'precision': backend.precision,
-        'device': backend.device,
-        'times_ms': times_ms[_WARM_UP:],
-    }
-    print(json.dumps(result))
+    what = {'name': backend.name, 'precision': backend.precision, 'device': backend.device}
+    print(json.dumps(what), flush=True)
+    with suppress(KeyboardInterrupt):
+        for _ in count() if options.frames is None else range(options.frames):
+            started = time.perf_counter()
+            backend(prepared.image, prepared.padding)
+            print(1000 * (time.perf_counter() - started), flush=True)
 
 
 if __name__ == '__main__':

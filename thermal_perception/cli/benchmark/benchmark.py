@@ -1,19 +1,23 @@
-"""Runs the benchmark: publisher, node and listener in processes of their own, run by run."""
+"""Runs the benchmark: camera, nodes and listener in processes of their own, turn by turn."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
+from statistics import median
 import sys
 from tempfile import TemporaryDirectory
+import time
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli import console
+from thermal_perception.cli.benchmark.bare_turns import BareTurns
 from thermal_perception.cli.benchmark.listener import benchmark_listener
 from thermal_perception.cli.benchmark.machine import describe_machine
+from thermal_perception.cli.benchmark.publisher import NOBODY
 from thermal_perception.cli.benchmark.report import (
     BenchmarkResult,
     Rates,
@@ -31,11 +35,18 @@ from thermal_perception.perceive import default_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from thermal_perception.cli.benchmark.listener import Arrivals, BenchmarkListener
+    from thermal_perception.cli.benchmark.bare_turns import BareTurns
+from thermal_perception.cli.benchmark.listener import Arrivals, BenchmarkListener
 
-_NODE = 'fusion_detr'
+_NODE, _NAIVE, _BARE = 'fusion_detr', 'naive', 'bare_loop'
+# Answers at the start of a turn that are not measured: queues are filling.
 _SKIP = 5
-_TRANSPORT_HZ = 30.0
+_STAGE_FRAMES = 50
+# Without an answer for so long, a frame is lost.
+_LOST_S = 10.0
+# So many times the network's time without an answer, and there will be none.
+_SILENCE = 3
+_TRANSPORT_HZ, _TRANSPORT_FRAMES = 30.0, 90
 _START_LIMIT_S = 90.0
 
 
@@ -44,8 +55,8 @@ class BenchmarkOptions:
     """What `benchmark` was asked for; the fields are its options.
 
     Attributes:
-        frames: frames per run.
-        runs: alternating runs at full input rate.
+        frames: frames per turn at full input rate.
+        runs: turns of the network, the node and the straightforward node.
         rate_hz: full input rate; more where the network is faster than two thirds of it.
         size: (height, width) of the images, pixels.
         naive: also run the straightforward node.
@@ -54,8 +65,8 @@ class BenchmarkOptions:
     model: str = 'fusion_detr_lite'
     checkpoint: Path | None = None
     device: str = 'auto'
-    frames: int = 100
-    runs: int = 5
+    frames: int = 10
+    runs: int = 20
     rate_hz: float = 30.0
     size: tuple[int, int] = SIZE
     naive: bool = False
@@ -63,8 +74,8 @@ class BenchmarkOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
-        if self.frames < 10:
-            raise ConfigError(f'--frames {self.frames}: expected at least 10')
+        if self.frames < 5:
+            raise ConfigError(f'--frames {self.frames}: expected at least 5')
         if self.runs < 1:
             raise ConfigError(f'--runs {self.runs}: expected at least 1')
         if not 0 < self.rate_hz <= 500:
@@ -93,7 +104,7 @@ def benchmark(options: BenchmarkOptions) -> None:
 
 
 class _Bench:
-    """The runs, one after the other."""
+    """The measurements, one after the other."""
 
     def __init__(
         self,
@@ -110,102 +121,144 @@ class _Bench:
         """Run everything, saying what is being done."""
         options = self._options
         _say('network alone')
-        alone = self._bare_loop(rate_hz=None)
-        network = Timing.of(alone['times_ms'])
+        name, precision, network = self._network()
         _say('transport')
         transport, lost = self._transport()
-        # At half of what the network can do no frame waits for another.
-        calm_hz = min(options.rate_hz, 500 / network.median_ms)
-        _say(f'stages, {calm_hz:.1f} Hz')
-        _, stages_ms = self._node(calm_hz, network)
+        _say('stages, one frame at a time')
+        stages_ms = self._stages()
         # A camera slower than the network would measure the camera.
         full_hz = max(options.rate_hz, 1500 / network.median_ms)
-        rates, ages_ms, naive_ages_ms, naive_hz = [], [], [], []
-        for number in range(1, options.runs + 1):
-            _say(f'run {number} of {options.runs}, {full_hz:.4g} Hz')
-            bare = self._bare_loop(full_hz)
-            answers, _ = self._node(full_hz, network)
-            rates.append(Rates(_rate_hz(bare), answers.rate_hz))
-            ages_ms += answers.ages_ms
-            if options.naive:
-                answers = self._naive(full_hz, network)
-                naive_ages_ms += answers.ages_ms
-                naive_hz.append(answers.rate_hz)
+        bare_hz, turns = self._turns(full_hz, network)
+        ours, naive = turns[_NODE], turns.get(_NAIVE, [])
         return BenchmarkResult(
             machine=describe_machine(),
             model=model,
             input_hz=full_hz,
             size=options.size,
-            backends={(alone['name'], alone['precision']): network},
+            backends={(name, precision): network},
             stages_ms=stages_ms,
             transport=transport,
             transport_lost=lost,
-            rates=rates,
-            ages_ms=ages_ms,
-            naive_ages_ms=naive_ages_ms,
-            naive_hz=sum(naive_hz) / len(naive_hz) if naive_hz else 0.0,
+            rates=[Rates(bare, node.rate_hz) for bare, node in zip(bare_hz, ours)],
+            ages_ms=[age for turn in ours for age in turn.ages_ms],
+            naive_ages_ms=[age for turn in naive for age in turn.ages_ms],
+            naive_hz=median(turn.rate_hz for turn in naive) if naive else 0.0,
         )
 
-    @contextmanager
-    def _processes(self, publish_hz: float | None) -> Iterator[Children]:
-        """Give a set of processes in which a camera publishes, unless the rate is None."""
+    def _network(self) -> tuple[str, str, Timing]:
+        """Run the network alone; returns backend, precision and time of a call."""
         with Children(self._environment, self._logs) as children:
-            if publish_hz is not None:
-                children.start('camera', self._camera(publish_hz))
-            yield children
-
-    def _bare_loop(self, rate_hz: float | None) -> dict[str, Any]:
-        """Run the network alone, beside a camera at `rate_hz`; returns what it printed."""
-        options = self._options
-        with self._processes(rate_hz) as children:
-            arguments = ['--frames', str(options.frames), *self._size(), *self._model_arguments()]
-            loop = children.start('bare_loop', _module('bare_loop', *arguments), finite=True)
+            command = self._bare_loop('--frames', str(_STAGE_FRAMES))
+            loop = children.start(_BARE, command, finite=True)
             children.wait_for(loop)
-            result: dict[str, Any] = json.loads(loop.log.read_text().splitlines()[-1])
-            return result
+            what, *times_ms = loop.log.read_text().splitlines()
+            described = json.loads(what)
+            timing = Timing.of([float(line) for line in times_ms])
+            return described['name'], described['precision'], timing
 
     def _transport(self) -> tuple[Timing, float]:
-        with self._processes(_TRANSPORT_HZ) as children:
-            frames = self._options.frames
-            images = self._listener.images(frames, children.check, _START_LIMIT_S)
-            if len(images) < frames:
-                raise ThermalPerceptionError(f'transport: {len(images)} of {frames} images came')
-            span_s = (images.stamps_ns[-1] - images.stamps_ns[0]) * 1e-9
-            sent = round(span_s * _TRANSPORT_HZ) + 1
-            return Timing.of(images.ages_ms), max(0.0, 1 - len(images) / sent)
+        listener, frames = self._listener, _TRANSPORT_FRAMES
+        camera, listening = self._camera('listener', rate_hz=_TRANSPORT_HZ), 'listener'
+        with camera as children, listener.images_for(listening) as images:
+            listener.give_turn(listening)
+            listener.wait_for(images, frames, _START_LIMIT_S, children.check)
+        if len(images) < frames:
+            raise ThermalPerceptionError(f'transport: {len(images)} of {frames} images came')
+        sent = round((images.stamps_ns[-1] - images.stamps_ns[0]) * 1e-9 * _TRANSPORT_HZ) + 1
+        return Timing.of(images.ages_ms), max(0.0, 1 - len(images) / sent)
 
-    def _node(self, rate_hz: float, network: Timing) -> tuple[Arrivals, dict[str, list[float]]]:
-        with self._processes(rate_hz) as children:
-            parameters = {
-                'checkpoint': self._checkpoint,
-                'device': self._options.device,
-                'warm_up_size': list(self._options.size),
-            }
-            children.start(_NODE, node_command(_NODE, parameters))
-            return self._collect(_NODE, children, network, rate_hz)
-
-    def _naive(self, rate_hz: float, network: Timing) -> Arrivals:
-        with self._processes(rate_hz) as children:
-            children.start('naive', _module('naive_node', *self._model_arguments()))
-            return self._collect('naive', children, network, rate_hz)[0]
-
-    def _collect(
-        self, name: str, children: Children, network: Timing, rate_hz: float
-    ) -> tuple[Arrivals, dict[str, list[float]]]:
-        frames = self._options.frames
-        expected_s = (frames + _SKIP) * max(network.median_ms * 1e-3, 1 / rate_hz)
-        answers, stages = self._listener.answers(
-            name, frames, _SKIP, children.check, _START_LIMIT_S + 5 * expected_s
-        )
-        if len(answers) < frames:
-            words = (self._logs / f'{name}.log').read_text(errors='replace')[-2000:]
-            raise ThermalPerceptionError(
-                f'{name} answered {len(answers)} frames, expected {frames}; its log:\n{words}'
+    def _stages(self) -> dict[str, list[float]]:
+        """Give the node each frame when it has answered the one before."""
+        frames = _SKIP + _STAGE_FRAMES
+        listener = self._listener
+        with self._camera(_NODE) as children, listener.answers_of(_NODE) as answers:
+            children.start(_NODE, self._node())
+            for answered in range(frames):
+                give_up = time.monotonic() + _START_LIMIT_S
+                listener.give_turn(_NODE)
+                while not listener.wait_for(answers, answered + 1, _LOST_S, children.check):
+                    if time.monotonic() > give_up:
+                        raise self._no_answer(_NODE, answered, frames)
+                    listener.give_turn(_NODE)  # nobody heard it yet, or it was lost
+            # The times of the last answer follow it.
+            listener.wait_until(
+                lambda: len(answers.stages_ms['total']) >= frames, _LOST_S, children.check
             )
-        return answers, stages
+        return answers.after(_SKIP).stages_ms
 
-    def _camera(self, rate_hz: float) -> list[str]:
-        return _module('publisher', '--rate', str(rate_hz), *self._size())
+    def _turns(
+        self, rate_hz: float, network: Timing
+    ) -> tuple[list[float], dict[str, list[Arrivals]]]:
+        """Let network, node and straightforward node take turns beside the same camera.
+
+        Each takes many short turns while the others rest: whatever else the machine does hits
+        all of them alike. Returns the rate of each turn of the network, and the nodes' turns.
+        """
+        options, limit_s = self._options, self._limit_s(network)
+        names = [_NODE, _NAIVE] if options.naive else [_NODE]
+        bare_hz: list[float] = []
+        turns: dict[str, list[Arrivals]] = {name: [] for name in names}
+        with self._camera(*names, rate_hz=rate_hz) as children, ExitStack() as stack:
+            bare = BareTurns(children.start(_BARE, self._bare_loop()), children.check, limit_s)
+            children.start(_NODE, self._node())
+            if options.naive:
+                children.start(_NAIVE, _module('naive_node', *self._model_arguments()))
+            answers = {
+                name: stack.enter_context(self._listener.answers_of(name)) for name in names
+            }
+            for name in names:  # they load and warm up before anybody is measured
+                self._take_turn(name, answers[name], 1, network, children)
+            for number in range(options.runs):
+                _say(f'turn {number + 1} of {options.runs}, {rate_hz:.4g} Hz')
+                bare_hz.append(bare.take(options.frames))
+                for name in names:
+                    turns[name].append(
+                        self._take_turn(name, answers[name], options.frames, network, children)
+                    )
+        return bare_hz, turns
+
+    def _take_turn(
+        self, name: str, answers: Arrivals, frames: int, network: Timing, children: Children
+    ) -> Arrivals:
+        """Let the camera publish for a node until it has answered enough, then until it rests."""
+        listener, wanted = self._listener, _SKIP + frames
+        answers.clear()
+        listener.give_turn(name)
+        if not listener.wait_for(answers, wanted, self._limit_s(network), children.check):
+            raise self._no_answer(name, len(answers), wanted)
+        turn = answers.after(_SKIP)
+        listener.give_turn(NOBODY)
+        rest_s = _SILENCE * max(0.1, network.median_ms * 1e-3)
+        while listener.wait_for(answers, len(answers) + 1, rest_s, children.check):
+            pass
+        return turn
+
+    def _limit_s(self, network: Timing) -> float:
+        return _START_LIMIT_S + 5 * (_SKIP + self._options.frames) * network.median_ms * 1e-3
+
+    @contextmanager
+    def _camera(self, *names: str, rate_hz: float | None = None) -> Iterator[Children]:
+        """Give a set of processes with a camera that publishes for the named ones."""
+        rate = [] if rate_hz is None else ['--rate', str(rate_hz)]
+        with Children(self._environment, self._logs) as children:
+            children.start('camera', _module('publisher', *rate, *self._size(), '--for', *names))
+            self._listener.wait_until(
+                lambda: self._listener.camera_listens, _START_LIMIT_S, children.check
+            )
+            yield children
+
+    def _node(self) -> list[str]:
+        topics = ('thermal/image_raw', 'thermal/camera_info')
+        parameters = {
+            'checkpoint': self._checkpoint,
+            'device': self._options.device,
+            'warm_up_size': list(self._options.size),
+        }
+        remaps = {topic: f'/{_NODE}/{topic}' for topic in topics}
+        return node_command(_NODE, parameters, remaps=remaps)
+
+    def _bare_loop(self, *arguments: str) -> list[str]:
+        return _module('bare_loop', *arguments, *self._size(), *self._model_arguments())
 
     def _size(self) -> list[str]:
         return ['--size', *map(str, self._options.size)]
@@ -213,14 +266,15 @@ class _Bench:
     def _model_arguments(self) -> list[str]:
         return ['--checkpoint', str(self._checkpoint), '--device', self._options.device]
 
+    def _no_answer(self, name: str, found: int, expected: int) -> ThermalPerceptionError:
+        words = (self._logs / f'{name}.log').read_text(errors='replace')[-2000:]
+        return ThermalPerceptionError(
+            f'{name} answered {found} frames, expected {expected}; its log:\n{words}'
+        )
+
 
 def _module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, '-m', f'thermal_perception.cli.benchmark.{name}', *arguments]
-
-
-def _rate_hz(bare: Mapping[str, Any]) -> float:
-    times_ms = bare['times_ms']
-    return 1000 * len(times_ms) / sum(times_ms)
 
 
 def _say(what: str) -> None:

@@ -1,19 +1,19 @@
-"""Times of arrival at the far end of DDS: the benchmark's own ROS node."""
+"""The benchmark's own ROS node: says whose turn it is, and notes when answers arrive."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 import time
 from typing import Any, TYPE_CHECKING
 
+from thermal_perception.cli.benchmark.publisher import TURN
 from thermal_perception.cli.ros import executor_of, message, qos, ros_node
 from thermal_perception.decode import stamp_ns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from rclpy.executors import Executor
     from rclpy.node import Node
@@ -26,10 +26,12 @@ class Arrivals:
     Attributes:
         arrived_ns: when each came, nanoseconds since the epoch.
         stamps_ns: the stamp of each.
+        stages_ms: of answers: milliseconds of each by stage, if the node publishes them.
     """
 
     arrived_ns: list[int] = field(default_factory=list)
     stamps_ns: list[int] = field(default_factory=list)
+    stages_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def __len__(self) -> int:
         """Return the number of messages."""
@@ -47,6 +49,27 @@ class Arrivals:
             return 0.0
         return (len(self) - 1) * 1e9 / (self.arrived_ns[-1] - self.arrived_ns[0])
 
+    def after(self, skip: int) -> Arrivals:
+        """Return the messages but the first `skip`."""
+        stages = {name: values[skip:] for name, values in self.stages_ms.items()}
+        return Arrivals(self.arrived_ns[skip:], self.stamps_ns[skip:], stages)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.arrived_ns.clear()
+        self.stamps_ns.clear()
+        self.stages_ms.clear()
+
+    def note(self, received: Any) -> None:
+        """Add a message that came just now."""
+        self.arrived_ns.append(time.time_ns())
+        self.stamps_ns.append(stamp_ns_of(received.header))
+
+    def note_stages(self, times: Any) -> None:
+        """Add the stage times of an answer, vision_msgs/Classification."""
+        for result in times.results:
+            self.stages_ms[result.class_id].append(result.score)
+
 
 @contextmanager
 def benchmark_listener() -> Iterator[BenchmarkListener]:
@@ -58,77 +81,74 @@ def benchmark_listener() -> Iterator[BenchmarkListener]:
 
 
 class BenchmarkListener:
-    """Receives for as long as it is asked to; all calls from one thread."""
+    """Receives while it waits for something; all calls from one thread."""
 
     def __init__(self, node: Node, executor: Executor) -> None:
         self._node, self._executor = node, executor
+        self._turns = node.create_publisher(
+            message('std_msgs/msg/String'), TURN, qos(100, reliable=True)
+        )
 
-    def answers(
-        self, node: str, frames: int, skip: int, watch: Callable[[], None], limit_s: float
-    ) -> tuple[Arrivals, dict[str, list[float]]]:
-        """Collect answers of a node, and its stage times if it publishes them.
+    @property
+    def camera_listens(self) -> bool:
+        """True once a camera can be told whose turn it is."""
+        return bool(self._turns.get_subscription_count())
 
-        Args:
-            node: its name.
-            frames: answers to collect.
-            skip: answers to let pass first.
-            watch: called now and then; raises to give up.
-            limit_s: seconds after which to return with what there is.
+    def give_turn(self, name: str) -> None:
+        """Let the camera publish for this node."""
+        self._turns.publish(message('std_msgs/msg/String')(data=name))
 
-        Returns:
-            The answers, and milliseconds per frame by stage.
-        """
+    @contextmanager
+    def answers_of(self, node: str) -> Iterator[Arrivals]:
+        """Note the answers of a node and its stage times while the context lasts."""
         arrivals = Arrivals()
-        stages: dict[str, list[float]] = defaultdict(list)
-        seen = 0
-
-        def on_answer(answer: Any) -> None:
-            nonlocal seen
-            seen += 1
-            if seen > skip:
-                _note(arrivals, answer)
-
-        def on_stages(times: Any) -> None:
-            if seen > skip:
-                for result in times.results:
-                    stages[result.class_id].append(result.score)
-
-        topics: Mapping[str, Any] = {
-            f'/{node}/detections': ('vision_msgs/msg/Detection2DArray', on_answer),
-            f'/{node}/stage_times': ('vision_msgs/msg/Classification', on_stages),
+        topics = {
+            f'/{node}/detections': ('vision_msgs/msg/Detection2DArray', arrivals.note),
+            f'/{node}/stage_times': ('vision_msgs/msg/Classification', arrivals.note_stages),
         }
-        self._collect(topics, lambda: len(arrivals) >= frames, watch, limit_s)
-        return arrivals, dict(stages)
-
-    def images(self, frames: int, watch: Callable[[], None], limit_s: float) -> Arrivals:
-        """Collect camera images as a node would get them; arguments as for `answers`."""
-        arrivals = Arrivals()
-        topics = {'/thermal/image_raw': ('sensor_msgs/msg/Image', partial(_note, arrivals))}
-        self._collect(topics, lambda: len(arrivals) >= frames, watch, limit_s, sensor=True)
-        return arrivals
-
-    def _collect(
-        self,
-        topics: Mapping[str, Any],
-        enough: Callable[[], bool],
-        watch: Callable[[], None],
-        limit_s: float,
-        *,
-        sensor: bool = False,
-    ) -> None:
-        quality = qos(5, reliable=False) if sensor else qos(100, reliable=True)
         subscriptions = [
-            self._node.create_subscription(message(msgtype), topic, callback, quality)
+            self._node.create_subscription(
+                message(msgtype), topic, callback, qos(100, reliable=True)
+            )
             for topic, (msgtype, callback) in topics.items()
         ]
-        deadline = time.monotonic() + limit_s
-        while not enough() and time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.1)
-            watch()
+        yield arrivals
         for subscription in subscriptions:
             self._node.destroy_subscription(subscription)
 
+    @contextmanager
+    def images_for(self, name: str) -> Iterator[Arrivals]:
+        """Note the images that come for a node, received as a node would."""
+        arrivals = Arrivals()
+        subscription = self._node.create_subscription(
+            message('sensor_msgs/msg/Image'),
+            f'/{name}/thermal/image_raw',
+            arrivals.note,
+            qos(5, reliable=False),
+        )
+        yield arrivals
+        self._node.destroy_subscription(subscription)
 
-def _note(arrivals: Arrivals, received: Any) -> None:
-    arrivals.arrived_ns.append(time.time_ns())
-    arrivals.stamps_ns.append(stamp_ns_of(received.header))
+    def wait_for(
+        self, arrivals: Arrivals, count: int, limit_s: float, watch: Callable[[], None]
+    ) -> bool:
+        """Receive until `count` messages have arrived; see `wait_until`."""
+        return self.wait_until(lambda: len(arrivals) >= count, limit_s, watch)
+
+    def wait_until(
+        self, enough: Callable[[], bool], limit_s: float, watch: Callable[[], None]
+    ) -> bool:
+        """Receive until there is enough; False if the time is over first.
+
+        Args:
+            enough: tells whether there is.
+            limit_s: seconds.
+            watch: called now and then; raises to give up.
+        """
+        deadline = time.monotonic() + limit_s
+        while not enough():
+            if time.monotonic() >= deadline:
+                return False
+            self._executor.spin_once(timeout_sec=0.05)
+            watch()
+        return True

@@ -59,8 +59,8 @@ def synchronise(node: Node, perceiver: Perceiver) -> Any:
     inputs = [
         filters.Subscriber(node, message(f'sensor_msgs/msg/{name}'), topic, qos_profile=_QUEUE)
         for name, topic in (
-            ('Image', '/thermal/image_raw'),
-            ('CameraInfo', '/thermal/camera_info'),
+            ('Image', '/naive/thermal/image_raw'),
+            ('CameraInfo', '/naive/thermal/camera_info'),
         )
     ]
     synchronizer = filters.ApproximateTimeSynchronizer(inputs, _QUEUE, _SLOP_S)

@@ -1,20 +1,27 @@
-"""A camera driver for the benchmark: mono16 images and its camera_info at a steady rate."""
+"""A camera driver for the benchmark: mono16 images and camera_info, for one node after another."""
 
 from __future__ import annotations
 
 import argparse
 from array import array
 from contextlib import suppress
+from itertools import count, cycle
 import time
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli.benchmark.scene import FRAME_ID, thermal_counts
 from thermal_perception.cli.pacer import Pacer
 from thermal_perception.cli.processes import die_with_parent
-from thermal_perception.cli.ros import message, qos, ros_node
+from thermal_perception.cli.ros import executor_of, message, qos, ros_node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rclpy.node import Node
+
+TURN = '/benchmark/turn'
+"""Topic that names whom the camera publishes for, std_msgs/String."""
+NOBODY = 'nobody'
 
 _DIFFERENT_IMAGES = 16
 
@@ -22,32 +29,66 @@ _DIFFERENT_IMAGES = 16
 def main() -> None:
     """Publish until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rate', type=float, required=True, help='frames per second')
+    parser.add_argument('--rate', type=float, help='frames per second; default: one per turn')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
+    parser.add_argument('--for', nargs='+', required=True, dest='names', help='namespaces')
     options = parser.parse_args()
     die_with_parent()
     with suppress(KeyboardInterrupt), ros_node('benchmark_camera') as node:
-        _publish(node, options.rate, tuple(options.size))
+        camera = Camera(node, tuple(options.size), options.names)
+        executor = executor_of(node)
+        if options.rate is None:
+            camera.on_turn = camera.publish
+            executor.spin()
+        pacer = Pacer(0, 1.0, 0.0, lambda _: None)
+        for number in count():
+            pacer.wait_until(round(number * 1e9 / options.rate))
+            executor.spin_once(timeout_sec=0)
+            camera.publish()
 
 
-def _publish(node: Node, rate_hz: float, size: tuple[int, int]) -> None:
-    info = message('sensor_msgs/msg/CameraInfo')(height=size[0], width=size[1])
-    messages = [_image(number, size) for number in range(_DIFFERENT_IMAGES)]
-    # Drivers offer reliable delivery: best-effort and reliable subscribers can both connect.
-    driver = qos(5, reliable=True)
-    images = node.create_publisher(type(messages[0]), '/thermal/image_raw', driver)
-    infos = node.create_publisher(type(info), '/thermal/camera_info', driver)
-    pacer = Pacer(0, 1.0, 0.0, lambda _: None)
-    number = 0
-    while True:
-        pacer.wait_until(round(number * 1e9 / rate_hz))
-        image = messages[number % len(messages)]
+class Camera:
+    """A camera whose images go to one of several namespaces, as `TURN` tells.
+
+    Attributes:
+        on_turn: called after each message on `TURN`.
+    """
+
+    def __init__(self, node: Node, size: tuple[int, int], names: Sequence[str]) -> None:
+        """Open a publisher of images and one of camera_info for each name."""
+        self._info = message('sensor_msgs/msg/CameraInfo')(height=size[0], width=size[1])
+        self._images = cycle([_image(number, size) for number in range(_DIFFERENT_IMAGES)])
+        # Drivers offer reliable delivery: best-effort and reliable subscribers can both connect.
+        driver = qos(5, reliable=True)
+        self._publishers = {
+            name: [
+                node.create_publisher(message(f'sensor_msgs/msg/{kind}'), topic, driver)
+                for kind, topic in (
+                    ('Image', f'/{name}/thermal/image_raw'),
+                    ('CameraInfo', f'/{name}/thermal/camera_info'),
+                )
+            ]
+            for name in (*names, NOBODY)
+        }
+        self._turn = NOBODY
+        self.on_turn: Callable[[], None] = lambda: None
+        node.create_subscription(
+            message('std_msgs/msg/String'), TURN, self._take_turn, qos(100, reliable=True)
+        )
+
+    def publish(self) -> None:
+        """Publish one image and its camera_info for whose turn it is, stamped now."""
+        image, info = next(self._images), self._info
         sec, nanosec = divmod(time.time_ns(), 1_000_000_000)
         for header in (image.header, info.header):
             header.stamp.sec, header.stamp.nanosec, header.frame_id = sec, nanosec, FRAME_ID
+        images, infos = self._publishers[self._turn]
         images.publish(image)
         infos.publish(info)
-        number += 1
+
+    def _take_turn(self, turn: Any) -> None:
+        self._turn = turn.data
+        self.on_turn()
 
 
 def _image(number: int, size: tuple[int, int]) -> Any:
