@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 import re
 from typing import Any, TYPE_CHECKING
 
+from thermal_perception.evaluation.image_names import attributes_of
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
-
-_HIT_UAV = re.compile(r'(?P<light>[01])_(?P<altitude>\d{2,3})_\d{1,2}_\d+_\d+')
-_MFNET = re.compile(r'\d+(?P<light>[DN])(_flip)?')
-_KAIST = re.compile(r'set(?P<set>\d\d)[/_]V\d{3}')
-_KAIST_DAY = {0, 1, 2, 6, 7, 8}  # the others, 3 to 5 and 9 to 11, were driven at night
 
 
 def image_attributes(file_name: str, row: Mapping[str, Any] | None = None) -> dict[str, str]:
@@ -30,17 +26,14 @@ def image_attributes(file_name: str, row: Mapping[str, Any] | None = None) -> di
         Attribute to value, for example `{'light': 'day', 'altitude': '60 m'}`; empty if nothing
         is known.
     """
-    stem = PurePosixPath(file_name).stem
-    if match := _HIT_UAV.fullmatch(stem):
-        light = 'night' if match['light'] == '1' else 'day'
-        return {'light': light, 'altitude': f'{int(match["altitude"])} m'}
-    if match := _MFNET.fullmatch(stem):
-        return {'light': 'night' if match['light'] == 'N' else 'day'}
-    if match := _KAIST.search(file_name):
-        return {'light': 'day' if int(match['set']) in _KAIST_DAY else 'night'}
     if row and 'condition' in row:
         return {'condition': str(row['condition'])}
-    return {}
+    known, told = attributes_of(file_name), {}
+    if known.light is not None:
+        told['light'] = str(known.light)
+    if known.altitude_m is not None:
+        told['altitude'] = f'{known.altitude_m:.0f} m'
+    return told
 
 
 def attributes_by_id(annotations: Mapping[str, Any]) -> dict[int, dict[str, str]]:

@@ -7,6 +7,8 @@ from typing import Literal, TYPE_CHECKING
 
 import numpy as np
 
+from thermal_perception.evaluation.image_names import Attributes
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,21 +31,6 @@ ProblemKind = Literal[
 
 ANY_CLASS = -1
 """Label of an ignore region in which no class is judged."""
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """What the name of an image, or the data set's own notes, tell about it.
-
-    Attributes:
-        light: `day` or `night`; None where nothing tells.
-        altitude_m: height of the camera above the ground, metres.
-        camera_angle_deg: angle of the view below the horizon, 90 looks straight down.
-    """
-
-    light: Literal['day', 'night'] | None = None
-    altitude_m: float | None = None
-    camera_angle_deg: float | None = None
 
 
 NO_ATTRIBUTES = Attributes()

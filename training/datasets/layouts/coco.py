@@ -7,8 +7,8 @@ import math
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.evaluation.coco import is_ignored, read_annotations, snake_case
+from thermal_perception.evaluation.image_names import attributes_of, light_of
 from training.datasets.layouts.found import Found, Item, Layout, Thing
-from training.datasets.names import attributes_of, light_of
 from training.datasets.pictures import Picture
 from training.datasets.record import Problem
 

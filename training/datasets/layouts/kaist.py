@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thermal_perception.evaluation.image_names import attributes_of
 from training.datasets.layouts.folders import read_names, require_folder
 from training.datasets.layouts.found import Found, Item, Layout, Thing
 from training.datasets.layouts.labelled import with_labels
 from training.datasets.layouts.voc import LabelError, name_of, numbers, parse
 from training.datasets.pictures import Picture
-from training.datasets.record import Attributes, Problem
+from training.datasets.record import Problem
 
 if TYPE_CHECKING:
     from training.datasets.config import DatasetConfig
@@ -22,7 +23,6 @@ TREE = (
 )
 # Groups, doubtful figures and riders are no verdict in the benchmark.
 _IGNORED = ('people', 'person?', 'person?a', 'cyclist')
-_DAY = ('set00', 'set01', 'set02', 'set06', 'set07', 'set08')
 _XML = ('annotations-xml-new-sanitized', 'annotations-xml-15', 'annotations-xml-new')
 
 
@@ -54,10 +54,9 @@ def read(directory: Path, config: DatasetConfig) -> Found:
 
 def _item(images: Path, name: str) -> Item:
     drive, _, frame = name.rpartition('/')
-    light = Attributes('day' if name.startswith(_DAY) else 'night')
     thermal = Picture(images / drive / 'lwir' / f'{frame}.jpg', 'thermal')
     rgb = Picture(images / drive / 'visible' / f'{frame}.jpg', 'rgb')
-    return Item(name, thermal, rgb, attributes=light)
+    return Item(name, thermal, rgb, attributes=attributes_of(name))
 
 
 def _label(directory: Path, name: str, config: DatasetConfig) -> Path:

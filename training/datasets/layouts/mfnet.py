@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermal_perception.evaluation.image_names import attributes_of
 from training.datasets.layouts.folders import read_names, require_folder
 from training.datasets.layouts.found import Found, Item, Layout
-from training.datasets.names import attributes_of
 from training.datasets.pictures import Picture
 
 if TYPE_CHECKING:

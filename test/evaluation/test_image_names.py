@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.datasets import Attributes
-from training.datasets.names import attributes_of, light_of
+from thermal_perception.evaluation.image_names import Attributes, attributes_of, light_of
 
 
 @pytest.mark.parametrize(
