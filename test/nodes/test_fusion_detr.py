@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -185,21 +186,32 @@ def test_label_info_is_published_again_when_the_threshold_changes(running):
     assert len(labels) == 2
 
 
+def follow_camera_info(graph, info):
+    """Send images until the node listens to camera_info, then the info until it has come."""
+    publisher = graph.driver.create_publisher(CameraInfo, 'thermal/camera_info', 5)
+
+    def arrived():
+        graph.images.publish(graph.image())
+        publisher.publish(info)
+        graph.spin(0.02)
+        return graph.node._camera_info.latest is not None
+
+    graph.until(arrived)
+
+
 def test_overlay_is_the_image_with_boxes_and_its_camera_info(running):
     overlays = running.listen(Image, '/fusion_detr/overlay')
     infos = running.listen(CameraInfo, '/fusion_detr/camera_info')
     sent_info = CameraInfo(height=48, width=64, distortion_model='plumb_bob')
     sent_info.k[0] = 500.0
-    publisher = running.publisher(CameraInfo, 'thermal/camera_info')
-    publisher.publish(sent_info)
-    running.spin(0.1)
+    follow_camera_info(running, sent_info)
     message = running.image()
     running.images.publish(message)
-    running.until(lambda: overlays and infos and running.detections)
-    (overlay,), (info,) = overlays, infos
+    running.until(lambda: infos and overlays and overlays[-1].header == message.header)
+    overlay, info = overlays[-1], infos[-1]
     assert overlay.header == info.header == message.header
     assert (overlay.encoding, overlay.height, overlay.width) == ('bgr8', 48, 64)
-    frame = running.perceiver.frames[0]
+    frame = running.perceiver.frames[-1]
     expected = draw_overlay(frame.image, found(frame, (20, 10, 40, 30)))
     assert_array_equal(np.frombuffer(overlay.data, np.uint8).reshape(48, 64, 3), expected)
     assert info.k[0] == 500.0
@@ -209,13 +221,29 @@ def test_overlay_is_the_image_with_boxes_and_its_camera_info(running):
 def test_camera_info_of_another_size_is_not_published(running):
     overlays = running.listen(Image, '/fusion_detr/overlay')
     infos = running.listen(CameraInfo, '/fusion_detr/camera_info')
-    publisher = running.publisher(CameraInfo, 'thermal/camera_info')
-    publisher.publish(CameraInfo(height=480, width=640))
-    running.spin(0.1)
+    follow_camera_info(running, CameraInfo(height=480, width=640))
+    overlays.clear()
     running.images.publish(running.image())
     running.until(lambda: overlays)
     running.spin(0.1)
     assert infos == []
+
+
+def test_camera_info_is_only_listened_to_while_the_overlay_is(running):
+    publisher = running.driver.create_publisher(CameraInfo, 'thermal/camera_info', 5)
+    running.images.publish(running.image())
+    running.until(lambda: running.detections)
+    assert publisher.get_subscription_count() == 0
+    overlay = running.driver.create_subscription(Image, '/fusion_detr/overlay', print, 5)
+
+    def heard(count):
+        running.images.publish(running.image())
+        running.spin(0.02)
+        return publisher.get_subscription_count() == count
+
+    running.until(lambda: heard(1))
+    running.driver.destroy_subscription(overlay)
+    running.until(lambda: heard(0))
 
 
 def test_overlay_is_not_drawn_without_subscribers(running, monkeypatch):
@@ -505,3 +533,17 @@ def test_diagnostics_tell_rates_latencies_and_the_model(running):
     assert values['encoding'] == 'mono16'
     assert float(values['rate [Hz]']) > 0
 
+
+
+def test_model_is_loaded_and_warmed_up_in_a_thread_that_ends(graph):
+    threads = []
+    graph.perceiver.warm_up = lambda size: threads.append(threading.current_thread())
+
+    def load(values):
+        threads.append(threading.current_thread())
+        return graph.perceiver
+
+    graph.start(load=load)
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)

@@ -376,7 +376,8 @@ def until_printed(graph, capfd, text):
     ('message', 'topic'), [(Image, '/thermal/image_raw'), (CameraInfo, '/thermal/camera_info')]
 )
 def test_incompatible_publisher_is_named_with_what_differs(graph, capfd, message, topic):
-    graph.start(**{f'qos_overrides.{topic}.subscription.reliability': 'reliable'})
+    node = graph.start(**{f'qos_overrides.{topic}.subscription.reliability': 'reliable'})
+    node._camera_info.follow(True)
     graph.driver.create_publisher(
         message, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
         event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),

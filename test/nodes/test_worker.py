@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import threading
 
-from thermal_perception.nodes.worker import Worker
+import pytest
+
+from thermal_perception.nodes.worker import call_in_thread, Worker
 from thermal_perception.synchronise import NewestSlot
 
 DEADLINE_S = 5.0
@@ -60,3 +62,14 @@ def test_stop_waits_for_the_item_in_hand_and_discards_the_rest():
     assert worker.stop(DEADLINE_S)
     assert finished == [1]
     assert slot.counts.discarded == 1
+
+
+def test_call_in_thread_returns_the_result_when_its_thread_has_ended():
+    thread = call_in_thread(threading.current_thread)
+    assert thread is not threading.current_thread()
+    assert not thread.is_alive()
+
+
+def test_call_in_thread_raises_what_the_function_raises():
+    with pytest.raises(KeyError, match='weights'):
+        call_in_thread(lambda: {}['weights'])

@@ -15,6 +15,7 @@ from thermal_perception.decode.radiometry import (
     PlanckConstants,
     ViewingConditions,
 )
+from thermal_perception.decode.serialized import read_compressed_image, read_image
 from thermal_perception.decode.units import THERMAL_UNITS, thermal_units, ThermalUnits
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     'frame_in_kelvin',
     'kelvin_table',
     'object_kelvin',
+    'read_compressed_image',
+    'read_image',
     'stamp_ns_of',
     'thermal_units',
 ]

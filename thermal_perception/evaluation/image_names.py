@@ -45,7 +45,7 @@ class Attributes:
 
 
 def attributes_of(name: str) -> Attributes:
-    """Return what a file name, with or without folders, tells; nothing if it follows no pattern."""
+    """Return what a file name tells; nothing if it follows no pattern."""
     stem = PurePosixPath(name).stem
     if match := _HIT_UAV.fullmatch(stem):
         light, altitude_m, angle_deg = match.groups()

@@ -6,11 +6,10 @@ import threading
 from typing import Any, TYPE_CHECKING
 
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
+from thermal_perception.nodes.camera_info_input import CameraInfoInput
 from thermal_perception.nodes.camera_input import CameraInput, StampLimits
 from thermal_perception.nodes.detector_health import DISABLED, input_health, perception_health
 from thermal_perception.nodes.diagnostics import Finding, Level
@@ -20,7 +19,7 @@ from thermal_perception.nodes.managed import ManagedNode
 from thermal_perception.nodes.outputs import DetectorOutputs
 from thermal_perception.nodes.perceivers import load_perceiver
 from thermal_perception.nodes.pipeline import DetectionPipeline
-from thermal_perception.nodes.qos import incompatible_publisher_text, input_qos, overridable
+from thermal_perception.nodes.worker import call_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +50,7 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         self._pipeline: DetectionPipeline | None = None
         self._outputs: DetectorOutputs | None = None
         self._labels: tuple[tuple[str, ...], float] | None = None
-        self._camera_info: Any = None
+        self._camera_info: CameraInfoInput | None = None
         self._reloading = False
         self._reload_failure = ''
         self.settings.on_change(lambda values: self._publish_labels())
@@ -66,7 +65,7 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         """Load the model, create the publishers."""
         values = self.settings.values
         units = units_of(values)
-        perceiver = self._load_warm()
+        perceiver = call_in_thread(self._load_warm)
         self._outputs = DetectorOutputs(self)
         self._camera = CameraInput(
             self,
@@ -78,6 +77,7 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
             throttled=self.throttled,
             report=lambda: self.reports,
         )
+        self._camera_info = CameraInfoInput(self, 'thermal/camera_info')
         self._pipeline = DetectionPipeline(self, self._camera, self._outputs, perceiver, units)
 
     def activate(self) -> None:
@@ -87,7 +87,6 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         self._labels = None
         self._publish_labels()
         self._pipeline.start()
-        self._camera_info = self._subscribe_camera_info()
         self._camera.open()
 
     def deactivate(self) -> None:
@@ -95,14 +94,13 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         if self._camera is not None:
             self._camera.close()
         if self._camera_info is not None:
-            self.destroy_subscription(self._camera_info)
-            self._camera_info = None
+            self._camera_info.follow(False)
         if self._pipeline is not None:
             self._pipeline.stop()
 
     def cleanup(self) -> None:
         """Give back the model and the publishers."""
-        self._camera = self._pipeline = None
+        self._camera = self._camera_info = self._pipeline = None
         self._reload_failure = ''
         if self._outputs is not None:
             self._outputs.destroy()
@@ -149,34 +147,19 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
     def _on_arrival(self, arrival: Arrival) -> None:
         if self._camera is None or self._pipeline is None:
             return
+        self._follow_camera_info()
         if self.enabled:
             self._pipeline.put(arrival)
         else:
             self._camera.drops.add(DISABLED)
 
-    def _subscribe_camera_info(self) -> Any:
-        qos = input_qos(1)
-        topic = self.resolve_topic_name('thermal/camera_info')
-
-        def on_incompatible(event: Any) -> None:
-            publishers = self.get_publishers_info_by_topic(topic)
-            self.throttled.warning(
-                f'incompatible_qos {topic}',
-                incompatible_publisher_text(topic, qos, publishers, event.last_policy_kind),
-            )
-
-        return self.create_subscription(
-            CameraInfo,
-            'thermal/camera_info',
-            self._on_camera_info,
-            qos,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=on_incompatible),
-            qos_overriding_options=overridable(),
-        )
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        if self._pipeline is not None:
-            self._pipeline.camera_info = message
+    def _follow_camera_info(self) -> None:
+        """Listen to camera_info while the overlay beside it is listened to."""
+        if self._camera_info is None or self._outputs is None or self._pipeline is None:
+            return
+        wanted = self.settings.values.publish_overlay and self._outputs.overlay_heard
+        self._camera_info.follow(wanted)
+        self._pipeline.camera_info = self._camera_info.latest
 
     def _forget_stream(self) -> None:
         if self._pipeline is not None:

@@ -62,6 +62,11 @@ class DetectorOutputs:
         ):
             self._node.destroy_lifecycle_publisher(publisher)
 
+    @property
+    def overlay_heard(self) -> bool:
+        """True while somebody subscribes to the overlay or its camera info."""
+        return _heard(self._overlay) or _heard(self._camera_info)
+
     def publish_labels(self, class_names: Sequence[str], threshold: float) -> None:
         """Tell what the class ids mean; late subscribers get it too."""
         now_ns = self._node.get_clock().now().nanoseconds
@@ -75,7 +80,7 @@ class DetectorOutputs:
         self, frame: Frame, detections: Detections, camera_info: CameraInfo | None
     ) -> None:
         """Publish the picture with boxes, and the camera info that belongs to it."""
-        if not _heard(self._overlay) and not _heard(self._camera_info):
+        if not self.overlay_heard:
             return
         stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
         if camera_info is not None and (camera_info.height, camera_info.width) == frame.size:
@@ -101,9 +106,7 @@ class DetectorOutputs:
             )
 
 
-def make_publisher(
-    node: ManagedNode[Any], message: type[Any], topic: str, qos: QoSProfile
-) -> Any:
+def make_publisher(node: ManagedNode[Any], message: type[Any], topic: str, qos: QoSProfile) -> Any:
     """Create a publisher whose QoS can be overridden and that names who cannot hear it."""
     resolved = node.resolve_topic_name(topic)
 

@@ -1,7 +1,8 @@
-"""One thread that works on the newest item."""
+"""Threads: one that works on the newest item, and one for a single call."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 import threading
 from typing import Generic, TYPE_CHECKING, TypeVar
 
@@ -11,6 +12,17 @@ if TYPE_CHECKING:
     from thermal_perception.synchronise import NewestSlot
 
 T = TypeVar('T')
+
+
+def call_in_thread(function: Callable[[], T]) -> T:
+    """Call in a thread that has ended when this returns; raises what the function raises.
+
+    OpenMP keeps helpers for every thread that has run a network, as long as that thread lives.
+    Helpers beyond the number of cores go to sleep at each of the network's hundreds of barriers
+    instead of waiting awake, so only one thread at a time may be left that has run one.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix='load') as threads:
+        return threads.submit(function).result()
 
 
 class Worker(Generic[T]):
