@@ -69,6 +69,8 @@ def ros_node(name: str, arguments: Sequence[str] | None = None) -> Iterator[Node
     SIGINT and SIGTERM raise KeyboardInterrupt in our code: the handlers of rclpy would end its
     context while we still use it, and a background job of a shell starts with SIGINT ignored.
 
+    It has no services of its own: an executor looks after each of them at every message.
+
     Args:
         name: of the node.
         arguments: for `rclpy.init`, for example `['--ros-args', '-r', 'a:=b']`.
@@ -80,7 +82,7 @@ def ros_node(name: str, arguments: Sequence[str] | None = None) -> Iterator[Node
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        node = rclpy.create_node(name)
+        node = rclpy.create_node(name, start_parameter_services=False, enable_rosout=False)
         yield node
         node.destroy_node()
     finally:

@@ -228,7 +228,7 @@ class _Bench:
             raise self._no_answer(name, len(answers), wanted)
         turn = answers.after(_SKIP)
         listener.give_turn(NOBODY)
-        rest_s = _SILENCE * max(0.1, network.median_ms * 1e-3)
+        rest_s = max(0.5, _SILENCE * network.median_ms * 1e-3)
         while listener.wait_for(answers, len(answers) + 1, rest_s, children.check):
             pass
         return turn

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rclpy.executors import Executor
     from rclpy.node import Node
 
+_LOOK_AGAIN_S = 0.5
+
 
 @dataclass
 class Arrivals:
@@ -149,6 +151,6 @@ class BenchmarkListener:
         while not enough():
             if time.monotonic() >= deadline:
                 return False
-            self._executor.spin_once(timeout_sec=0.05)
+            self._executor.spin_once(timeout_sec=_LOOK_AGAIN_S)
             watch()
         return True
