@@ -281,9 +281,11 @@ class Trainer:
         return norm
 
     def _refuse(self, sentence: str, micro: list[Batch]) -> NoReturn:
-        """Keep the batch that broke the numbers, and stop."""
+        """Keep the batch that broke the numbers, whichever process had it, and stop."""
         batches = [_plain(batch) for batch in micro]
-        file = self.folder.save({'batches': batches}, 'nonfinite.pt')
+        rank = self.fabric.global_rank
+        name = f'nonfinite_{rank}.pt' if rank else 'nonfinite.pt'
+        file = self.folder.keep({'batches': batches}, name)
         raise NonFiniteLossError(f'{sentence}; the batch is in {file}')
 
     def _finish_epoch(self) -> None:

@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> int:
     for assignment in args.set:
         set_by_path(values, assignment)
     config = from_mapping(TrainingConfig, values, where=str(args.config))
-    if config.threads:
-        torch.set_num_threads(config.threads)
     fabric = make_fabric(
         args.device, precision=config.precision, devices=args.devices, nodes=args.nodes
     )
     fabric.launch()
+    if config.threads:  # after the launch, which divides the cores itself
+        torch.set_num_threads(config.threads)
     trainer = make_trainer(config, model_info(config), args, fabric)
     if args.resume:
         if not trainer.resume():

@@ -19,6 +19,7 @@ from typing import Any, TYPE_CHECKING
 import torch
 import yaml
 
+from thermal_perception.files import write_whole
 from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class RunFolder:
     """A folder that one process writes and others only read."""
 
     def __init__(self, path: Path, *, writes: bool = True) -> None:
-        """Open or make the folder; without `writes` every writing method does nothing."""
+        """Open or make the folder; without `writes` every writing method but `keep` does nothing."""
         self.path, self._writes = path, writes
         self._board: Any = None
         if writes:
@@ -60,18 +61,23 @@ class RunFolder:
         """Replace the state; a full disk or a killed process leaves the one before."""
         self.save(state, self.state_file.name)
 
-    def save(self, content: Any, name: str) -> Path:
-        """Write what torch can save under a name; returns the file."""
-        file = self.path / name
+    def save(self, content: Any, name: str) -> None:
+        """Write what torch can save under a name."""
         if self._writes:
-            part = file.with_name(f'{name}.part')
-            try:
-                torch.save(content, part)
-                _to_disk(part)
-                os.replace(part, file)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+            self.keep(content, name)
+
+    def keep(self, content: Any, name: str) -> Path:
+        """Write what torch can save, from whichever process; returns the file."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = self.path / name
+        part = file.with_name(f'{name}.part')
+        try:
+            torch.save(content, part)
+            _to_disk(part)
+            os.replace(part, file)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         return file
 
     def save_weights(self, name: str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
@@ -96,9 +102,7 @@ class RunFolder:
         lines = file.read_text(encoding='utf-8').splitlines(keepends=True)
         kept = [line for line in lines if _step_of(line) < step]
         if len(kept) < len(lines):
-            part = file.with_suffix('.part')
-            part.write_text(''.join(kept), encoding='utf-8')
-            os.replace(part, file)
+            write_whole(file, ''.join(kept))
 
     def close(self) -> None:
         """Finish the curves."""

@@ -43,3 +43,23 @@ def test_two_processes_take_the_steps_of_one_with_the_same_effective_batch(coco,
         if value.is_floating_point():
             # Adam turns a rounding error in a tiny gradient into a step of up to the rate.
             assert (value - weights[1][name]).abs().mean() < 1e-5, name
+
+
+@pytest.mark.timeout(2 * DEADLINE_S)
+def test_fit_starts_its_second_process_itself(coco, tmp_path):
+    config = tmp_path / 'run.yaml'
+    config.write_text(
+        'model: fusion_detr_lite\n'
+        f'train: [{{directory: {coco}, split: train}}]\n'
+        'dev: []\nepochs: 1\nbatch: 1\nthreads: 1\n'
+        'augment: {crop_size: [64, 64]}\n'
+        'optimiser: {warmup_steps: 0}\n'
+    )
+    output = tmp_path / 'run'
+    command = [sys.executable, '-m', 'training', 'fit', '--config', str(config)]
+    command += ['--output', str(output), '--device', 'cpu', '--devices', '2']
+    subprocess.run(command, cwd=ROOT, check=True, timeout=DEADLINE_S)
+    rows = [json.loads(line) for line in (output / 'log.jsonl').read_text().splitlines()]
+    # Four images of which each of two processes takes one a step.
+    assert [row['step'] for row in rows if 'step' in row] == [0, 1]
+    assert (output / 'last.safetensors').is_file()

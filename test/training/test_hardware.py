@@ -16,8 +16,8 @@ def test_a_run_alone_needs_no_torchrun(monkeypatch):
     assert (fabric.world_size, fabric.global_rank, fabric.device.type) == (1, 0, 'cpu')
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
-def test_a_missing_gpu_is_said():
+def test_a_missing_gpu_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ConfigError, match='--device cuda: .*no CUDA GPU'):
         make_fabric('cuda')
 

@@ -89,3 +89,11 @@ def test_without_tensorboard_only_the_log_is_written(tmp_path, monkeypatch):
     folder.log({'step': 0, 'loss': 1.0})
     folder.close()
     assert [p.name for p in tmp_path.iterdir()] == ['log.jsonl']
+
+
+def test_what_must_not_be_lost_is_kept_by_a_process_that_writes_nothing_else(tmp_path):
+    folder = RunFolder(tmp_path / 'run', writes=False)
+    folder.save({'step': 1}, 'last.pt')
+    file = folder.keep({'batches': [1]}, 'nonfinite_1.pt')
+    assert torch.load(file, weights_only=True) == {'batches': [1]}
+    assert [p.name for p in (tmp_path / 'run').iterdir()] == ['nonfinite_1.pt']

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-import tempfile
 from typing import Any, TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from thermal_perception.errors import ConfigError
+from thermal_perception.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -43,11 +43,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """
     text = json.dumps(values, indent=2, allow_nan=False) + '\n'
     try:
-        handle, partial = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
-        with os.fdopen(handle, 'w', encoding='utf-8') as file:
-            file.write(text)
-        Path(partial).chmod(0o644)
-        os.replace(partial, path)
+        write_whole(path, text)
     except OSError as error:
         raise ConfigError(f'--json {path}: cannot be written: {error.strerror}') from error
 

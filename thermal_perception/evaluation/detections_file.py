@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
-import tempfile
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.coco import category_labels, CocoScorer, snake_case
+from thermal_perception.files import write_whole
 from thermal_perception.types import Detections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _KEYS = ('image_id', 'category_id', 'bbox', 'score')
 
@@ -28,11 +27,7 @@ def write_detections(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     text = '[\n' + ',\n'.join(json.dumps(row, allow_nan=False) for row in rows) + '\n]\n'
     try:
-        handle, partial = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
-        with os.fdopen(handle, 'w', encoding='utf-8') as file:
-            file.write(text)
-        Path(partial).chmod(0o644)
-        os.replace(partial, path)
+        write_whole(path, text)
     except OSError as error:
         raise DatasetError(f'{path}: cannot be written: {error.strerror}') from error
 
