@@ -32,7 +32,7 @@ class RunFolder:
     """A folder that one process writes and others only read."""
 
     def __init__(self, path: Path, *, writes: bool = True) -> None:
-        """Open or make the folder; without `writes` every writing method but `keep` does nothing."""
+        """Open or make the folder; without `writes` only `keep` writes."""
         self.path, self._writes = path, writes
         self._board: Any = None
         if writes:
