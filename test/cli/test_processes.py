@@ -180,3 +180,12 @@ def test_node_command_spells_parameters_as_ros_reads_them():
         'in:=/out',
         '__node:=other',
     ]
+
+
+def test_dumped_child_says_where_it_was(tmp_path):
+    with Children(os.environ, tmp_path) as children:
+        children.start('a', python(FOR_EVER))
+        wait_for_word(children.named('a'))
+        children.named('a').dump()
+        assert children.named('a').process.returncode == -signal.SIGABRT
+        assert 'File "<string>", line 3' in children.named('a').last_words()

@@ -57,6 +57,12 @@ class Child:
         """Halt it where it is; not for a process that shares memory with others, as DDS does."""
         self.process.send_signal(signal.SIGSTOP)
 
+    def dump(self) -> None:
+        """End it, with the stacks of all its threads in its log."""
+        self.process.send_signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_GRACE_S)
+
     def resume(self) -> None:
         """Let it go on."""
         self.process.send_signal(signal.SIGCONT)
@@ -76,6 +82,7 @@ class Children:
             **environment,
             DIE_WITH_PARENT: str(os.getpid()),
             'PYTHONUNBUFFERED': '1',
+            'PYTHONFAULTHANDLER': '1',  # a crash says in its log where it was
         }
         self._logs = logs
         self._children: list[Child] = []
@@ -108,6 +115,10 @@ class Children:
         child = Child(name, process, log, finite)
         self._children.append(child)
         return child
+
+    def named(self, name: str) -> Child:
+        """Return the child of this name that was started last."""
+        return [child for child in self._children if child.name == name][-1]
 
     def check(self) -> None:
         """Look after the children.

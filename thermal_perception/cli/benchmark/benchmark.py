@@ -178,7 +178,7 @@ class _Bench:
                 listener.give_turn(_NODE)
                 while not listener.wait_for(answers, answered + 1, _LOST_S, children.check):
                     if time.monotonic() > give_up:
-                        raise self._no_answer(_NODE, answered, frames)
+                        raise self._no_answer(children, _NODE, answered, frames)
                     listener.give_turn(_NODE)  # nobody heard it yet, or it was lost
             # The times of the last answer follow it.
             listener.wait_until(
@@ -224,8 +224,11 @@ class _Bench:
         listener, wanted = self._listener, _SKIP + frames
         answers.clear()
         listener.give_turn(name)
-        if not listener.wait_for(answers, wanted, self._limit_s(network), children.check):
-            raise self._no_answer(name, len(answers), wanted)
+        give_up = time.monotonic() + self._limit_s(network)
+        while not listener.wait_for(answers, wanted, _LOST_S, children.check):
+            if time.monotonic() > give_up:
+                raise self._no_answer(children, name, len(answers), wanted)
+            listener.give_turn(name)
         turn = answers.after(_SKIP)
         listener.give_turn(NOBODY)
         rest_s = max(0.5, _SILENCE * network.median_ms * 1e-3)
@@ -266,10 +269,15 @@ class _Bench:
     def _model_arguments(self) -> list[str]:
         return ['--checkpoint', str(self._checkpoint), '--device', self._options.device]
 
-    def _no_answer(self, name: str, found: int, expected: int) -> ThermalPerceptionError:
-        words = (self._logs / f'{name}.log').read_text(errors='replace')[-2000:]
+    def _no_answer(
+        self, children: Children, name: str, found: int, expected: int
+    ) -> ThermalPerceptionError:
+        """End a node that does not answer; the error says where its threads were."""
+        child = children.named(name)
+        child.dump()
         return ThermalPerceptionError(
-            f'{name} answered {found} frames, expected {expected}; its log:\n{words}'
+            f'{name} answered {found} frames, expected {expected}; its log:\n'
+            f'{child.last_words(lines=80)}'
         )
 
 
