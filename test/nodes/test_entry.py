@@ -143,3 +143,31 @@ def test_parameter_that_is_not_allowed_ends_the_start_with_the_reason(run):
     log = process.log.read_text()
     assert "found 'oldest', expected one of newest, all" in log
     assert 'Traceback' not in log
+
+
+BREAKING = """
+import sys, rclpy
+from rclpy.node import Node
+from thermal_perception.nodes.entry import run_node
+
+class Breaking(Node):
+    def __init__(self):
+        super().__init__('breaking')
+        self.create_timer(0.01, self.fail)
+
+    def fail(self):
+        if sys.argv[1] == 'ended':
+            rclpy.shutdown()
+        raise RuntimeError('this callback fails')
+
+sys.exit(run_node(Breaking, []))
+"""
+
+
+@pytest.mark.parametrize(('when', 'code'), [('ended', 0), ('alive', 1)])
+def test_callback_that_fails_is_no_fault_only_when_the_process_is_ending(ros_domain, when, code):
+    done = subprocess.run(
+        [sys.executable, '-c', BREAKING, when], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert ('this callback fails' in done.stderr) == bool(code)

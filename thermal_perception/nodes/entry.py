@@ -46,6 +46,10 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
         pass
     except (ParameterException, ThermalPerceptionError) as error:
         return _complain(error)
+    except Exception:
+        if rclpy.ok():
+            raise
+        # The process was told to end while a callback was about to publish.
     finally:
         if node is not None:
             node.destroy_node()
