@@ -207,9 +207,10 @@ def test_overlay_is_the_image_with_boxes_and_its_camera_info(running):
     follow_camera_info(running, sent_info)
     message = running.image()
     running.images.publish(message)
-    running.until(lambda: infos and overlays and overlays[-1].header == message.header)
+    running.until(
+        lambda: all(out and out[-1].header == message.header for out in (overlays, infos))
+    )
     overlay, info = overlays[-1], infos[-1]
-    assert overlay.header == info.header == message.header
     assert (overlay.encoding, overlay.height, overlay.width) == ('bgr8', 48, 64)
     frame = running.perceiver.frames[-1]
     expected = draw_overlay(frame.image, found(frame, (20, 10, 40, 30)))

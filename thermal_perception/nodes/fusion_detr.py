@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from thermal_perception.nodes.diagnostics import Health
     from thermal_perception.nodes.perceivers import PerceiverLike
 
+# So long may the overlay wait for its camera_info.
+_FOLLOW_PERIOD_S = 0.5
+
 
 class FusionDetrNode(ManagedNode[FusionDetrParameters]):
     """Detects in every thermal image, one inference at a time, the newest image first."""
@@ -54,6 +57,10 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
         self._reloading = False
         self._reload_failure = ''
         self.settings.on_change(lambda values: self._publish_labels())
+        # Here and not with each image: those come in another thread.
+        self._follower = self.create_timer(
+            _FOLLOW_PERIOD_S, self._follow_camera_info, clock=self._steady
+        )
         # A group of its own: others must run while this callback waits for its thread.
         self._reload_service = self.create_service(
             Trigger, '~/reload_model', self._on_reload, callback_group=ReentrantCallbackGroup()
@@ -78,7 +85,9 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
             report=lambda: self.reports,
         )
         self._camera_info = CameraInfoInput(self, 'thermal/camera_info')
-        self._pipeline = DetectionPipeline(self, self._camera, self._outputs, perceiver, units)
+        self._pipeline = DetectionPipeline(
+            self, self._camera, self._camera_info, self._outputs, perceiver, units
+        )
 
     def activate(self) -> None:
         """Set the pipeline to work, then subscribe."""
@@ -147,7 +156,6 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
     def _on_arrival(self, arrival: Arrival) -> None:
         if self._camera is None or self._pipeline is None:
             return
-        self._follow_camera_info()
         if self.enabled:
             self._pipeline.put(arrival)
         else:
@@ -155,11 +163,9 @@ class FusionDetrNode(ManagedNode[FusionDetrParameters]):
 
     def _follow_camera_info(self) -> None:
         """Listen to camera_info while the overlay beside it is listened to."""
-        if self._camera_info is None or self._outputs is None or self._pipeline is None:
-            return
-        wanted = self.settings.values.publish_overlay and self._outputs.overlay_heard
-        self._camera_info.follow(wanted)
-        self._pipeline.camera_info = self._camera_info.latest
+        if self.state == 'active' and self._camera_info and self._outputs:
+            wanted = self.settings.values.publish_overlay and self._outputs.overlay_heard
+            self._camera_info.follow(wanted)
 
     def _forget_stream(self) -> None:
         if self._pipeline is not None:

@@ -20,9 +20,8 @@ from thermal_perception.synchronise import FreezeDetector, NewestSlot
 from thermal_perception.types import FrameSet
 
 if TYPE_CHECKING:
-    from sensor_msgs.msg import CameraInfo
-
     from thermal_perception.decode import ThermalUnits
+    from thermal_perception.nodes.camera_info_input import CameraInfoInput
     from thermal_perception.nodes.camera_input import Arrival, CameraInput
     from thermal_perception.nodes.fusion_detr_parameters import FusionDetrParameters
     from thermal_perception.nodes.managed import ManagedNode
@@ -40,7 +39,6 @@ class DetectionPipeline:
 
     Attributes:
         perceiver: the model in use; may be replaced at any time.
-        camera_info: the latest one of the thermal camera, for the overlay.
         last_frame: the image decoded last.
         events: `processed`, `replaced`, `discarded` and `failed CAUSE`.
         stages: durations of the stages.
@@ -51,6 +49,7 @@ class DetectionPipeline:
         self,
         node: ManagedNode[FusionDetrParameters],
         camera: CameraInput,
+        camera_info: CameraInfoInput,
         outputs: DetectorOutputs,
         perceiver: PerceiverLike,
         units: ThermalUnits,
@@ -58,13 +57,13 @@ class DetectionPipeline:
         """Make a pipeline from one camera to the outputs; `start` sets it to work."""
         values = node.settings.values
         self.perceiver = perceiver
-        self.camera_info: CameraInfo | None = None
         self.last_frame: Frame | None = None
         self.events = EventCounter(lambda: node.reports)
         self.stages = StageTimes(values.latency_window)
         self.output_rate = RateMeter()
         self._node = node
         self._camera = camera
+        self._camera_info = camera_info
         self._outputs = outputs
         self._units = units
         equal = values.freeze_frames
@@ -184,7 +183,7 @@ class DetectionPipeline:
         detections = perception.detections.above(self.threshold)
         self._outputs.publish_detections(detections)
         if values.publish_overlay:
-            self._outputs.publish_overlay(frame, detections, self.camera_info)
+            self._outputs.publish_overlay(frame, detections, self._camera_info.latest)
         if values.publish_fusion_weights:
             self._outputs.publish_fusion(perception.fusion, frame)
 

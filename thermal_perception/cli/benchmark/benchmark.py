@@ -35,8 +35,7 @@ from thermal_perception.perceive import default_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from thermal_perception.cli.benchmark.bare_turns import BareTurns
-from thermal_perception.cli.benchmark.listener import Arrivals, BenchmarkListener
+    from thermal_perception.cli.benchmark.listener import Arrivals, BenchmarkListener
 
 _NODE, _NAIVE, _BARE = 'fusion_detr', 'naive', 'bare_loop'
 # Answers at the start of a turn that are not measured: queues are filling.
