@@ -12,8 +12,14 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
 
 import cv2
+from rcl_interfaces.msg import Log
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    qos_profile_rosout_default,
+    QoSProfile,
+    ReliabilityPolicy,
+)
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
@@ -360,40 +366,47 @@ def test_bug_in_the_model_costs_one_image_and_is_logged(watched, capfd):
 # Quality of service
 
 
-def until_printed(graph, capfd, text):
-    """Wait for a line on stderr and return it."""
-    printed = ''
-
-    def lines():
-        nonlocal printed
-        printed += capfd.readouterr().err
-        return [line for line in printed.splitlines() if text in line]
-
-    return graph.until(lines, text)[0]
+def until_logged(graph, text):
+    """Wait for a line of the log and return it."""
+    log = graph.listen(Log, '/rosout', qos_profile_rosout_default)
+    return graph.until(lambda: [line.msg for line in log if text in line.msg], text)[0]
 
 
 @pytest.mark.parametrize(
     ('message', 'topic'), [(Image, '/thermal/image_raw'), (CameraInfo, '/thermal/camera_info')]
 )
-def test_incompatible_publisher_is_named_with_what_differs(graph, capfd, message, topic):
+def test_incompatible_publisher_is_named_with_what_differs(graph, message, topic):
     node = graph.start(**{f'qos_overrides.{topic}.subscription.reliability': 'reliable'})
     node._camera_info.follow(True)
     graph.driver.create_publisher(
         message, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
         event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
     )
-    line = until_printed(graph, capfd, 'reliability differs')
+    line = until_logged(graph, 'reliability differs')
     assert f'{topic}: incompatible QoS' in line
     assert 'Best effort publisher and reliable subscription' in line
 
 
-def test_incompatible_subscriber_is_named_with_what_differs(running, capfd):
+def test_silence_of_an_incompatible_publisher_says_what_differs(graph):
+    topic = '/thermal/image_raw'
+    graph.start(
+        input_timeout_s=0.1, **{f'qos_overrides.{topic}.subscription.reliability': 'reliable'}
+    )
+    graph.watch_diagnostics()
+    graph.driver.create_publisher(
+        Image, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+        event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+    )
+    graph.until_status('thermal input', 'STALE', '/driver: ERROR: Best effort publisher')
+
+
+def test_incompatible_subscriber_is_named_with_what_differs(running):
     running.driver.create_subscription(
         Detection2DArray, '/fusion_detr/detections', lambda message: None,
         QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
         event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
     )
-    line = until_printed(running, capfd, 'durability differs')
+    line = until_logged(running, 'durability differs')
     assert '/fusion_detr/detections: incompatible QoS' in line
 
 

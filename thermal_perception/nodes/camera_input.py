@@ -14,7 +14,12 @@ from thermal_perception.decode import read_compressed_image, read_image, stamp_n
 from thermal_perception.errors import DecodeError
 from thermal_perception.nodes.dds import large_image_profile
 from thermal_perception.nodes.own_thread import OwnThread
-from thermal_perception.nodes.qos import incompatible_publisher_text, input_qos, overridable
+from thermal_perception.nodes.qos import (
+    incompatible_publisher_text,
+    incompatible_publishers,
+    input_qos,
+    overridable,
+)
 from thermal_perception.nodes.statistics import EventCounter, RateMeter
 from thermal_perception.synchronise import StampGuard
 
@@ -168,6 +173,9 @@ class CameraInput:
         publishers = self.publishers
         if not publishers:
             return f'{text}: no publisher'
+        infos = self._node.get_publishers_info_by_topic(self.topic)
+        if incompatible := incompatible_publishers(self._qos, infos):
+            return f'{text}: {"; ".join(incompatible)}'
         if self.rate.seen:
             return f'{text}: {publishers} publisher(s)'
         return f'{text}: {publishers} publisher(s), but nothing arrives. {_profile_hint()}'

@@ -17,7 +17,7 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rclpy.topic_endpoint_info import TopicEndpointInfo
 
@@ -58,30 +58,39 @@ def overridable() -> QoSOverridingOptions:
     )
 
 
+def incompatible_publishers(
+    ours: QoSProfile, publishers: Sequence[TopicEndpointInfo]
+) -> list[str]:
+    """Name the publishers of a topic that we cannot hear, each with what differs."""
+    return _incompatible(publishers, lambda theirs: (theirs, ours))
+
+
 def incompatible_publisher_text(
     topic: str, ours: QoSProfile, publishers: Sequence[TopicEndpointInfo], policy: QoSPolicyKind
 ) -> str:
     """Say which publisher of a topic we cannot hear, and what differs."""
-    differences = [
-        f'{info.node_namespace.rstrip("/")}/{info.node_name}: {reason}'
-        for info in publishers
-        for compatible, reason in [qos_check_compatible(info.qos_profile, ours)]
-        if compatible == QoSCompatibility.ERROR
-    ]
-    return _text(topic, 'publisher', policy, differences)
+    return _text(topic, 'publisher', policy, incompatible_publishers(ours, publishers))
 
 
 def incompatible_subscriber_text(
     topic: str, ours: QoSProfile, subscribers: Sequence[TopicEndpointInfo], policy: QoSPolicyKind
 ) -> str:
     """Say which subscriber of a topic cannot hear us, and what differs."""
-    differences = [
+    differences = _incompatible(subscribers, lambda theirs: (ours, theirs))
+    return _text(topic, 'subscriber', policy, differences)
+
+
+def _incompatible(
+    others: Sequence[TopicEndpointInfo],
+    pair: Callable[[QoSProfile], tuple[QoSProfile, QoSProfile]],
+) -> list[str]:
+    """Name those whose `pair` of publisher and subscriber cannot work."""
+    return [
         f'{info.node_namespace.rstrip("/")}/{info.node_name}: {reason}'
-        for info in subscribers
-        for compatible, reason in [qos_check_compatible(ours, info.qos_profile)]
+        for info in others
+        for compatible, reason in [qos_check_compatible(*pair(info.qos_profile))]
         if compatible == QoSCompatibility.ERROR
     ]
-    return _text(topic, 'subscriber', policy, differences)
 
 
 def _text(topic: str, other: str, policy: QoSPolicyKind, differences: Sequence[str]) -> str:
