@@ -147,6 +147,19 @@ def test_child_ends_even_when_its_parent_is_killed(tmp_path):
     wait_until(lambda: not alive(pid))
 
 
+def test_paused_child_is_killed_with_its_parent(tmp_path):
+    code = PARENT.replace('die_with_parent()', 'import signal\\ndie_with_parent(signal.SIGKILL)')
+    parent = subprocess.Popen(
+        [sys.executable, '-c', code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    pid = int(parent.stdout.readline())
+    wait_until(lambda: 'up' in (tmp_path / 'child.log').read_text())
+    os.kill(pid, signal.SIGSTOP)
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not alive(pid))
+
+
 def test_child_that_asks_after_its_parent_was_killed_ends(tmp_path):
     late = 'import os, time\nwhile os.getppid() == PARENT: time.sleep(0.01)\n'
     code = PARENT.replace(

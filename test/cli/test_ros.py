@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +48,21 @@ def test_private_environment_is_a_domain_on_this_machine_with_the_profile(monkey
     assert 'ROS_LOCALHOST_ONLY' not in environment
     assert environment['FASTDDS_DEFAULT_PROFILES_FILE'].endswith('fastdds_large_images.xml')
     assert dict(os.environ) == before
+
+
+def test_node_that_waits_hears_an_interrupt(ros_domain):
+    code = (
+        'from thermal_perception.cli.ros import executor_of, ros_node, spin\n'
+        'with ros_node("waiting") as node:\n'
+        '    once = node.create_timer(0.0, lambda: (once.cancel(), print("up", flush=True)))\n'
+        '    spin(executor_of(node))\n'
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stdout.readline() == 'up\n'
+        waiting.send_signal(signal.SIGINT)
+        assert 'KeyboardInterrupt' in waiting.communicate(timeout=10)[1]
 
 
 def test_message_types_are_found_by_name_and_missing_packages_said():

@@ -159,11 +159,15 @@ class Children:
         return complaints
 
 
-def die_with_parent() -> None:
-    """End this process when the command that started it is killed; for its children to call."""
+def die_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
+    """End this process when the command that started it is killed; for its children to call.
+
+    Args:
+        how: what ends it; SIGKILL also reaches one that is paused.
+    """
     parent = os.environ.get(DIE_WITH_PARENT)
     if parent:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != int(parent):  # it ended before we asked, while we were importing
             raise SystemExit(f'process {parent}, which started this one, has ended')
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _LAST_DOMAIN = 101
 """Higher domains use ports that Linux also hands out to other programs."""
+_LOOK_UP_S = 0.5
 
 
 def require_ros() -> None:
@@ -96,6 +97,15 @@ def executor_of(node: Node) -> Executor:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     return executor
+
+
+def spin(executor: Executor) -> None:
+    """Serve until interrupted: within `_LOOK_UP_S`, where `Executor.spin` would not hear it.
+
+    A signal is only seen between two waits; rclpy's handlers, which end a wait, are off.
+    """
+    while True:
+        executor.spin_once(timeout_sec=_LOOK_UP_S)
 
 
 def qos(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:

@@ -45,6 +45,7 @@ def test_node_and_straightforward_node_are_measured(tmp_path, checkpoint):
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
     )
     assert done.returncode == 0, done.stderr
+    assert 'killed' not in done.stderr
     values = json.loads(path.read_text())
     (backend,) = values['backends']
     assert (backend['name'], backend['precision']) == ('torch', 'fp32')

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import count
 import json
 from pathlib import Path
+import signal
 import time
 
 from thermal_perception.backends import choose_device, TorchBackend
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument('--frames', type=int, help='default: until ended')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     options = parser.parse_args()
-    die_with_parent()
+    die_with_parent(signal.SIGKILL)  # it may be paused then
     keep_freed_memory()
     checkpoint = load_checkpoint(options.checkpoint)
     preprocess = Preprocess(

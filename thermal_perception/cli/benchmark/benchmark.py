@@ -43,6 +43,7 @@ _SKIP = 5
 _STAGE_FRAMES = 50
 # Without an answer for so long, a frame is lost.
 _LOST_S = 10.0
+_MEETING_S = 1.0
 # So many times the network's time without an answer, and there will be none.
 _SILENCE = 3
 _TRANSPORT_HZ, _TRANSPORT_FRAMES = 30.0, 90
@@ -124,7 +125,7 @@ class _Bench:
         _say('transport')
         transport, lost = self._transport()
         _say('stages, one frame at a time')
-        stages_ms = self._stages()
+        stages_ms = self._stages(network)
         # A camera slower than the network would measure the camera.
         full_hz = max(options.rate_hz, 1500 / network.median_ms)
         bare_hz, turns = self._turns(full_hz, network)
@@ -166,24 +167,41 @@ class _Bench:
         sent = round((images.stamps_ns[-1] - images.stamps_ns[0]) * 1e-9 * _TRANSPORT_HZ) + 1
         return Timing.of(images.ages_ms), max(0.0, 1 - len(images) / sent)
 
-    def _stages(self) -> dict[str, list[float]]:
+    def _stages(self, network: Timing) -> dict[str, list[float]]:
         """Give the node each frame when it has answered the one before."""
         frames = _SKIP + _STAGE_FRAMES
         listener = self._listener
         with self._camera(_NODE) as children, listener.answers_of(_NODE) as answers:
             children.start(_NODE, self._node())
+            listener.wait_until(lambda: listener.hears(_NODE), _START_LIMIT_S, children.check)
+            # Until camera and node have met, frames are lost; then it may have several.
+            self._give_until_answered(answers, 0, _MEETING_S, children)
+            self._let_rest(answers, network, children)
+            answers.clear()
             for answered in range(frames):
-                give_up = time.monotonic() + _START_LIMIT_S
-                listener.give_turn(_NODE)
-                while not listener.wait_for(answers, answered + 1, _LOST_S, children.check):
-                    if time.monotonic() > give_up:
-                        raise self._no_answer(children, _NODE, answered, frames)
-                    listener.give_turn(_NODE)  # nobody heard it yet, or it was lost
+                self._give_until_answered(answers, answered, _LOST_S, children)
             # The times of the last answer follow it.
             listener.wait_until(
                 lambda: len(answers.stages_ms['total']) >= frames, _LOST_S, children.check
             )
         return answers.after(_SKIP).stages_ms
+
+    def _give_until_answered(
+        self, answers: Arrivals, before: int, lost_s: float, children: Children
+    ) -> None:
+        """Give the node a frame, and another after each `lost_s` without a new answer."""
+        give_up = time.monotonic() + _START_LIMIT_S
+        self._listener.give_turn(_NODE)
+        while not self._listener.wait_for(answers, before + 1, lost_s, children.check):
+            if time.monotonic() > give_up:
+                raise self._no_answer(children, _NODE, before, before + 1)
+            self._listener.give_turn(_NODE)
+
+    def _let_rest(self, answers: Arrivals, network: Timing, children: Children) -> None:
+        """Wait until no more answers come."""
+        rest_s = max(0.5, _SILENCE * network.median_ms * 1e-3)
+        while self._listener.wait_for(answers, len(answers) + 1, rest_s, children.check):
+            pass
 
     def _turns(
         self, rate_hz: float, network: Timing
@@ -198,10 +216,11 @@ class _Bench:
         bare_hz: list[float] = []
         turns: dict[str, list[Arrivals]] = {name: [] for name in names}
         with self._camera(*names, rate_hz=rate_hz) as children, ExitStack() as stack:
-            bare = BareTurns(children.start(_BARE, self._bare_loop()), children.check, limit_s)
+            loop = children.start(_BARE, self._bare_loop())
             children.start(_NODE, self._node())
             if options.naive:
                 children.start(_NAIVE, _module('naive_node', *self._model_arguments()))
+            bare = BareTurns(loop, children.check, limit_s)
             answers = {
                 name: stack.enter_context(self._listener.answers_of(name)) for name in names
             }
@@ -230,9 +249,7 @@ class _Bench:
             listener.give_turn(name)
         turn = answers.after(_SKIP)
         listener.give_turn(NOBODY)
-        rest_s = max(0.5, _SILENCE * network.median_ms * 1e-3)
-        while listener.wait_for(answers, len(answers) + 1, rest_s, children.check):
-            pass
+        self._let_rest(answers, network, children)
         return turn
 
     def _limit_s(self, network: Timing) -> float:
@@ -248,6 +265,8 @@ class _Bench:
                 lambda: self._listener.camera_listens, _START_LIMIT_S, children.check
             )
             yield children
+            for complaint in children.stop():
+                _say(complaint)
 
     def _node(self) -> list[str]:
         topics = ('thermal/image_raw', 'thermal/camera_info')

@@ -96,6 +96,10 @@ class BenchmarkListener:
         """True once a camera can be told whose turn it is."""
         return bool(self._turns.get_subscription_count())
 
+    def hears(self, name: str) -> bool:
+        """Tell whether a node has subscribed to its images."""
+        return bool(self._node.count_subscribers(f'/{name}/thermal/image_raw'))
+
     def give_turn(self, name: str) -> None:
         """Let the camera publish for this node."""
         self._turns.publish(message('std_msgs/msg/String')(data=name))

@@ -16,7 +16,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.cli.processes import die_with_parent
-from thermal_perception.cli.ros import executor_of, message, ros_node
+from thermal_perception.cli.ros import executor_of, message, ros_node, spin
 from thermal_perception.evaluation.dataset import thermal_frame
 from thermal_perception.perceive import Perceiver
 from thermal_perception.types import FrameSet
@@ -41,7 +41,7 @@ def main() -> None:
     perceiver = Perceiver.load(options.checkpoint, device=options.device)
     with suppress(KeyboardInterrupt), ros_node('naive') as node:
         synchronizer = synchronise(node, perceiver)
-        executor_of(node).spin()
+        spin(executor_of(node))
         del synchronizer  # it had to live until here
 
 

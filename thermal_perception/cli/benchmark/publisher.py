@@ -12,7 +12,7 @@ from typing import Any, TYPE_CHECKING
 from thermal_perception.cli.benchmark.scene import FRAME_ID, thermal_counts
 from thermal_perception.cli.pacer import Pacer
 from thermal_perception.cli.processes import die_with_parent
-from thermal_perception.cli.ros import executor_of, message, qos, ros_node
+from thermal_perception.cli.ros import executor_of, message, qos, ros_node, spin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def main() -> None:
         executor = executor_of(node)
         if options.rate is None:
             camera.on_turn = camera.publish
-            executor.spin()
+            spin(executor)
         pacer = Pacer(0, 1.0, 0.0, lambda _: None)
         for number in count():
             pacer.wait_until(round(number * 1e9 / options.rate))
