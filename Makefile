@@ -31,8 +31,9 @@ lint: setup
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m mypy --no-error-summary
 
+# Two processes, each with one thread for PyTorch: threads that wait for others' cores are slower than none.
 test: lint
-	@.venv/bin/python -m pytest
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist worksteal
 
 test-launch: setup
 	@.venv/bin/python scripts/test_launch.py

@@ -8,10 +8,15 @@ from pathlib import Path
 import signal
 import tempfile
 
+import hypothesis
 import pytest
 
 # Above 101 the ports of a DDS domain run into those that Linux hands out to clients.
 _LAST_DOMAIN = 101
+
+# The same examples on every run; `pytest --hypothesis-profile=default` looks for others.
+hypothesis.settings.register_profile('repeatable', derandomize=True, deadline=None)
+hypothesis.settings.load_profile('repeatable')
 
 
 def pytest_configure(config):

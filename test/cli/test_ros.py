@@ -62,7 +62,10 @@ def test_node_that_waits_hears_an_interrupt(ros_domain):
     ) as waiting:
         assert waiting.stdout.readline() == 'up\n'
         waiting.send_signal(signal.SIGINT)
-        assert 'KeyboardInterrupt' in waiting.communicate(timeout=10)[1]
+        try:
+            assert 'KeyboardInterrupt' in waiting.communicate(timeout=10)[1]
+        finally:
+            waiting.kill()
 
 
 def test_message_types_are_found_by_name_and_missing_packages_said():

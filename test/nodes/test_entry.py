@@ -123,8 +123,13 @@ def test_process_without_weights_waits_for_them_then_answers_as_the_model_does_o
     assert change_state(graph, 'activate')
     answers = graph.listen(Detection2DArray, '/fusion_detr/detections')
     message = graph.image(size=(64, 96))
-    graph.publisher().publish(message)
-    (answer,) = graph.until(lambda: answers, deadline_s=60)
+    images = graph.publisher()
+
+    def answered():
+        images.publish(message)  # again: the other process may not know us yet
+        return answers
+
+    (answer,) = graph.until(answered, deadline_s=60)
 
     frame = decode_image(message, modality='thermal')
     expected = Perceiver.load(good, device='cpu')(FrameSet(thermal=frame)).detections

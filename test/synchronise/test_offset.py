@@ -138,7 +138,7 @@ def test_differences_are_those_of_mutual_nearest_stamps(thermal, rgb):
             d = abs(r - t)
             if all(abs(o - t) >= d for o in rgb) and all(abs(r - o) >= d for o in thermal):
                 mutual.add(r - t)
-                older, younger = (thermal, rgb) if t < r else (rgb, thermal)
+                older, younger = (thermal, rgb) if t <= r else (rgb, thermal)
                 before = any(o < min(t, r) for o in younger)
                 after = any(max(t, r) < o <= end for o in older)
                 if before and after:
