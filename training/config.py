@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from thermal_perception.errors import ConfigError
 from training.augment import AugmentConfig
@@ -51,6 +51,7 @@ class TrainingConfig:
 
     Attributes:
         model: name of a model config, `config/models/NAME.yaml`.
+        model_options: values of that file's `config` to replace, for an ablation.
         train: sources of training samples.
         dev: what choices are made on; never a test or val split.
         epochs: number of epochs.
@@ -73,6 +74,7 @@ class TrainingConfig:
     model: str
     train: tuple[DatasetConfig, ...]
     dev: tuple[DatasetConfig, ...]
+    model_options: dict[str, Any] = field(default_factory=dict)
     epochs: int = 50
     batch: int = 4
     seed: int = 0

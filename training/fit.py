@@ -94,6 +94,7 @@ def model_info(config: TrainingConfig) -> CheckpointInfo:
     """Return the record of the model to be trained, from `config/models/NAME.yaml`."""
     path = share_path('config', 'models', f'{config.model}.yaml')
     values = read_yaml(path)
+    values['config'] |= config.model_options
     values['class_names'] = values['config']['class_names']
     values['training'] = {'config': to_mapping(config), 'torch': torch.__version__}
     values['source_commit'] = _commit()
