@@ -26,5 +26,5 @@ def test_model_options_replace_values_of_the_model_config():
 
 def test_unknown_model_option_is_refused_with_the_nearest():
     info = model_info(config(fusoin='off'))
-    with pytest.raises(ConfigError, match="fusoin.*fusion"):
+    with pytest.raises(ConfigError, match='fusoin.*fusion'):
         make_model(info.architecture, info.config, where=info.model)
