@@ -85,19 +85,25 @@ class TestLaunchedNode(unittest.TestCase):
             Detection2DArray, '/front/detector/detections', answers.append, 10
         )
         images = self.node.create_publisher(Image, '/boson/image_raw', 5)
-        self.until(images.get_subscription_count, 'the node subscribes')
-        self.until(
-            lambda: self.node.count_publishers('/front/detector/detections'), 'the node publishes'
-        )
-        stamp_ns = self.node.get_clock().now().nanoseconds
         picture = np.random.default_rng(0).integers(0, 2**14, (64, 96), np.uint16)
-        images.publish(to_image(picture, 'mono16', stamp_ns=stamp_ns, frame_id='boson_optical'))
-        self.until(lambda: answers, 'an answer')
+        sent_ns = []
+
+        def answered():  # the first are lost while the processes find each other
+            sent_ns.append(self.node.get_clock().now().nanoseconds)
+            images.publish(
+                to_image(picture, 'mono16', stamp_ns=sent_ns[-1], frame_id='boson_optical')
+            )
+            return answers
+
+        self.until(answered, 'an answer')
         self.assertEqual(answers[0].header.frame_id, 'boson_optical')
         stamp = answers[0].header.stamp
-        self.assertEqual(stamp.sec * 10**9 + stamp.nanosec, stamp_ns)
+        self.assertIn(stamp.sec * 10**9 + stamp.nanosec, sent_ns)
         self.assertEqual(len(answers[0].detections), 12)
-        self.assertEqual(self.node.count_subscribers('/boson/camera_info'), 1)
+
+    def test_camera_info_of_the_remapped_driver_is_heard_with_the_overlay(self):
+        self.node.create_subscription(Image, '/front/detector/overlay', lambda _: None, 1)
+        self.until(lambda: self.node.count_subscribers('/boson/camera_info'), 'the node listens')
 
     def test_diagnostics_name_the_node_and_its_weights(self):
         seen = {}
