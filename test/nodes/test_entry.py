@@ -150,6 +150,33 @@ def test_parameter_that_is_not_allowed_ends_the_start_with_the_reason(run):
     assert 'Traceback' not in log
 
 
+INTERRUPTED_TWICE = """
+import os, signal, sys
+from rclpy.node import Node
+from thermal_perception.nodes.entry import run_node
+
+class Ending(Node):
+    def __init__(self):
+        super().__init__('ending')
+        self.create_timer(0.01, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+    def destroy_node(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        super().destroy_node()
+        print('ended in order')
+
+sys.exit(run_node(Ending, []))
+"""
+
+
+def test_second_interrupt_does_not_break_the_orderly_end(ros_domain):
+    done = subprocess.run(
+        [sys.executable, '-c', INTERRUPTED_TWICE], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout == 'ended in order\n'
+
+
 BREAKING = """
 import sys, rclpy
 from rclpy.node import Node

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 import os
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import rclpy
@@ -14,7 +17,7 @@ from thermal_perception.errors import ThermalPerceptionError
 from thermal_perception.nodes.dds import use_dds_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rclpy.node import Node
 
@@ -51,10 +54,24 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
             raise
         # The process was told to end while a callback was about to publish.
     finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+        with _undisturbed():
+            if node is not None:
+                node.destroy_node()
+            rclpy.try_shutdown()
     return 0
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore SIGINT while we end: a second one, or `ros2 launch`'s beside the terminal's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals go to the main thread
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _complain(error: Exception) -> int:
