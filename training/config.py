@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TYPE_CHECKING
 
+from thermal_perception.config import from_mapping, read_yaml, set_by_path
 from thermal_perception.errors import ConfigError
 from training.augment import AugmentConfig
 from training.datasets import DatasetConfig
 from training.losses import LossConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,19 @@ class TrainingConfig:
             )
         if not self.train:
             raise ConfigError('train: found no data set, expected at least one')
+
+
+def training_config(path: Path, assignments: Sequence[str] = ()) -> TrainingConfig:
+    """Read an experiment from its YAML file.
+
+    Args:
+        path: the file.
+        assignments: `dotted.key=value` each, applied in order.
+
+    Raises:
+        ConfigError: if the file cannot be read, or holds an unknown key or a wrong value.
+    """
+    values = read_yaml(path)
+    for assignment in assignments:
+        set_by_path(values, assignment)
+    return from_mapping(TrainingConfig, values, where=str(path))

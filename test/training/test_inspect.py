@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from training.__main__ import main
+from training.datasets.sheet import colour_of
 
 
 @pytest.fixture
@@ -126,3 +127,51 @@ def test_a_wrong_layout_is_one_sentence(tmp_path, capsys):
     error = capsys.readouterr().err
     assert 'holds photos/; expected infrared/{train,test}/*.jpg' in error
     assert error.count('\n') == 1
+
+
+@pytest.fixture
+def experiment(tmp_path, write):
+    """An experiment without chance: a bright car of 20 x 20 in the middle of a dark frame."""
+    image = np.full((64, 80), 51, np.uint8)  # 0.2 of full scale
+    image[20:40, 30:50] = 204
+    write(tmp_path / 'set', [(image, [(30, 20, 50, 40)], [1])] * 3)
+    still = {'zoom': [1, 1], 'focus': 0, 'horizontal_flip': 0, 'gain': [1, 1], 'offset': [0, 0]}
+    plain = {'gamma': [1, 1], 'noise': 0, 'blur': 0, 'deep': 0, 'crop_size': [64, 80]}
+    file = tmp_path / 'experiment.yaml'
+    content = {
+        'model': 'fusion_detr_lite',
+        'train': [{'directory': 'set'}],
+        'dev': [],
+        'seed': 7,
+        'augment': still | plain,
+    }
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_samples_are_drawn_as_the_network_gets_them(experiment, capsys):
+    file = experiment.parent / 'sheet.png'
+    arguments = ['--augmented', experiment, '--output', file, '--images', 2]
+    text = lines(capsys, experiment.parent, *arguments)
+    assert text[0] == f'{experiment}: the first 2 samples of epoch 1, seed 7'
+    assert text[1].split() == ['2', 'samples', 'of', 'set,', '8', 'bit']
+    assert '   2 boxes of car' in text
+    assert '   0 boxes of person' in text
+    crop = cv2.imread(str(file))[30 : 30 + 64, :80]  # below the legend
+    assert (crop[5, 5] == 51).all()
+    assert (crop[30, 40] == 204).all()
+    outline = np.argwhere((crop == colour_of(1)).all(-1))
+    assert outline.min(0).tolist() == [20, 30]
+    assert outline.max(0).tolist() == [40, 50]
+
+
+def test_samples_tell_their_depth_and_take_changed_values(experiment, capsys):
+    file = experiment.parent / 'sheet.png'
+    arguments = ['--augmented', experiment, '--output', file, '--images', 1]
+    text = lines(capsys, experiment.parent, *arguments, '--set', 'augment.deep=1')
+    assert text[1].split() == ['1', 'samples', 'of', 'set,', '16', 'bit']
+
+
+def test_samples_need_a_file_to_be_drawn_on(experiment, capsys):
+    assert main(['inspect', str(experiment.parent), '--augmented', str(experiment)]) == 1
+    assert '--augmented: found no --output' in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CELL = (256, 320)
 """Largest height and the width of one picture on the sheet, pixels."""
 
+_SHEET_WIDTH = 1950  # of training samples, pixels
 _CAPTION, _GAP, _HEADER = 18, 6, 30
 _PAPER, _INK, _REGION = (24, 24, 24), (225, 225, 225), (150, 150, 150)
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
@@ -37,6 +38,22 @@ _COLOURS: tuple[Colour, ...] = (
     (178, 114, 0),
     (255, 255, 255),
 )
+
+
+class Sample(NamedTuple):
+    """A training sample to be drawn.
+
+    Attributes:
+        image: (H, W) float32 in 0..1, as the network gets it.
+        boxes_xyxy_px: (N, 4) in its pixels.
+        labels: (N,) index of the class.
+        caption: what to write below.
+    """
+
+    image: NDArray[np.float32]
+    boxes_xyxy_px: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    caption: str
 
 
 def contact_sheet(
@@ -60,12 +77,21 @@ def contact_sheet(
         (H, W, 3) uint8 in B, G, R order.
     """
     tiles = [_tile(record, mask_colours) for record in records]
-    per_row = max(1, columns * (CELL[1] + _GAP) // (tiles[0].shape[1] + _GAP))
-    rows = [_row(tiles[i : i + per_row], per_row) for i in range(0, len(tiles), per_row)]
-    width = rows[0].shape[1]
-    names = [*zip(class_names, map(colour_of, range(len(class_names))))]
+    names = _coloured(class_names)
     names += [(n, (c[2], c[1], c[0])) for n, c in zip(mask_names, mask_colours)]
-    return np.concatenate([_legend(names, width), *rows] if names else rows)
+    return _arranged(tiles, names, columns * (CELL[1] + _GAP))
+
+
+def sample_sheet(samples: Sequence[Sample], class_names: Sequence[str]) -> Image:
+    """Draw training samples in a grid, pixel for pixel.
+
+    Returns:
+        (H, W, 3) uint8 in B, G, R order.
+    """
+    tiles = [_sample_tile(sample) for sample in samples]
+    width = max(tile.shape[1] for tile in tiles)
+    tiles = [_widened(tile, width) for tile in tiles]
+    return _arranged(tiles, _coloured(class_names), _SHEET_WIDTH)
 
 
 def choose(records: Sequence[Record], count: int) -> list[Record]:
@@ -107,6 +133,24 @@ def _richest_per_class(records: Sequence[Record]) -> list[int]:
     return [int(counts[:, c].argmax()) for c in np.argsort(total) if total[c]]
 
 
+def _coloured(class_names: Sequence[str]) -> list[tuple[str, Colour]]:
+    return [(name, colour_of(label)) for label, name in enumerate(class_names)]
+
+
+def _arranged(tiles: Sequence[Image], names: Sequence[tuple[str, Colour]], width_px: int) -> Image:
+    """Lay tiles of one width out in rows below a legend."""
+    per_row = max(1, width_px // (tiles[0].shape[1] + _GAP))
+    rows = [_row(tiles[i : i + per_row], per_row) for i in range(0, len(tiles), per_row)]
+    return np.concatenate([_legend(names, rows[0].shape[1]), *rows] if names else rows)
+
+
+def _sample_tile(sample: Sample) -> Image:
+    grey = (sample.image * 255).round().clip(0, 255).astype(np.uint8)
+    image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    _draw_outlines(image, sample.labels, _box_corners(sample.boxes_xyxy_px), 1.0)
+    return np.concatenate([image, _text_line(sample.caption, image.shape[1], _CAPTION)])
+
+
 def _tile(record: Record, mask_colours: Sequence[Colour]) -> Image:
     pictures = [p for p in (record.thermal, record.rgb) if p is not None]
     cells = []
@@ -143,7 +187,13 @@ def _draw(image: Image, record: Record, scale: float) -> None:
         cv2.rectangle(image, (x1, y1), (x2, y2), _REGION, 1)
         cv2.line(image, (x1, y1), (x2, y2), _REGION, 1)
         cv2.line(image, (x1, y2), (x2, y1), _REGION, 1)
-    for label, outline in zip(record.labels.tolist(), _outlines(record)):
+    _draw_outlines(image, record.labels, _outlines(record), scale)
+
+
+def _draw_outlines(
+    image: Image, labels: NDArray[np.int64], outlines: NDArray[np.float32], scale: float
+) -> None:
+    for label, outline in zip(labels.tolist(), outlines):
         points = (outline * scale).round().astype(np.int32)
         cv2.polylines(image, [points], True, colour_of(label), 1)
 
@@ -151,8 +201,12 @@ def _draw(image: Image, record: Record, scale: float) -> None:
 def _outlines(record: Record) -> NDArray[np.float32]:
     """Return the (N, 4, 2) corners of every object."""
     if record.oriented_cxcywha is None:
-        return record.boxes_xyxy_px[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+        return _box_corners(record.boxes_xyxy_px)
     return corners_of_boxes(record.oriented_cxcywha)
+
+
+def _box_corners(boxes_xyxy_px: NDArray[np.float32]) -> NDArray[np.float32]:
+    return boxes_xyxy_px[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
 
 
 def _paint(mask: Image, colours: Sequence[Colour]) -> Image:
@@ -173,6 +227,12 @@ def _grown(image: Image, height: int) -> Image:
     """Add paper below."""
     paper = np.full((height - image.shape[0], *image.shape[1:]), _PAPER, np.uint8)
     return np.concatenate([image, paper])
+
+
+def _widened(image: Image, width: int) -> Image:
+    """Add paper on the right."""
+    paper = np.full((image.shape[0], width - image.shape[1], 3), _PAPER, np.uint8)
+    return np.concatenate([image, paper], axis=1)
 
 
 def _spaced(images: Sequence[Image], axis: int) -> list[Image]:
