@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _COLUMNS, _ROWS, _PIXELS = 0.75, 0.4, 0.5  # shares of a fixed pattern, about 1 RMS together
 _COARSE = (4, 5)  # knots of the slow shading
+_CLIPPED = 0.05  # share of the pixels that drift may push to white, and to black
+_EVERY = 4  # rows and columns that are looked at to find that out
 
 
 def jitter_intensity(
@@ -24,10 +26,11 @@ def jitter_intensity(
     Effects that are turned off draw no random number, so that turning one on changes no other.
     """
     if rng.random() < config.blur:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(*config.blur_px))
+        blurred = cv2.GaussianBlur(image, (0, 0), rng.uniform(*config.blur_px))
+        image = np.asarray(blurred, np.float32)
     np.power(image, rng.uniform(*config.gamma), out=image)
-    image *= rng.uniform(*config.gain)
-    image += rng.uniform(*config.offset)
+    gain, offset = rng.uniform(*config.gain), rng.uniform(*config.offset)
+    drift(image, gain, offset)
     sigma = rng.uniform(0, config.noise)
     image += rng.standard_normal(image.shape, dtype=np.float32) * np.float32(sigma)
     if config.fixed_pattern:
@@ -38,6 +41,19 @@ def jitter_intensity(
     if config.polarity and rng.random() < config.polarity:
         np.subtract(1, image, out=image)
     return np.clip(image, 0, 1, out=image)
+
+
+def drift(image: NDArray[np.float32], gain: float, offset: float) -> None:
+    """Multiply an image (H, W) in 0..1 and add to it, in place, as far as automatic gain allows.
+
+    A camera sets its gain by the picture. Without that limit a street by day, bright below a
+    cold sky, came out white. Gain and offset shrink until at most a twentieth of the pixels
+    lies outside of 0..1 on either side.
+    """
+    low, high = np.quantile(image[::_EVERY, ::_EVERY], (_CLIPPED, 1 - _CLIPPED)).tolist()
+    gain = min(gain, 1 / max(high - low, 1e-3))
+    image *= gain
+    image += min(max(offset, -gain * low), 1 - gain * high)
 
 
 def fixed_pattern(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 import pytest
 
 from training.augment import AugmentConfig, jitter_intensity
-from training.augment.thermal import fixed_pattern, slow_shading
+from training.augment.thermal import drift, fixed_pattern, slow_shading
 
 PLAIN = {
     'gain': (1.0, 1.0),
@@ -40,6 +40,23 @@ def test_intensity_is_gain_times_power_plus_offset():
     image = np.full((2, 2), 0.6, np.float32)
     changed = jitter_intensity(image, config, np.random.default_rng(0))
     assert_allclose(changed, 0.5 * 0.36 + 0.1, atol=1e-6)
+
+
+def test_drift_leaves_at_most_a_twentieth_of_the_pixels_white():
+    # A street by day: a quarter cold sky, the rest between 0.7 and 0.95.
+    image = np.linspace(0.7, 0.95, 400 * 400, dtype=np.float32).reshape(400, 400)
+    image[:100] = 0.1
+    drift(image, 1.2, 0.1)
+    assert (image > 1).mean() == pytest.approx(0.05, abs=0.01)
+    # The gain shrinks to 1 / (0.9375 - 0.1), which puts the sky on black.
+    assert image.min() == pytest.approx(0.0, abs=0.01)
+
+
+def test_drift_darkens_a_dark_picture_only_to_black():
+    image = np.linspace(0, 0.2, 400 * 400, dtype=np.float32).reshape(400, 400)
+    drift(image, 1.0, -0.1)
+    assert (image < 0).mean() == pytest.approx(0.05, abs=0.01)
+    assert image.max() == pytest.approx(0.19, abs=0.01)  # the offset shrinks from 0.1 to 0.01
 
 
 def test_nothing_turned_on_changes_nothing():
