@@ -184,7 +184,7 @@ class Trainer:
         """Whether any process was asked to stop: all must leave after the same step."""
         if self.fabric.world_size == 1:
             return asked
-        return bool(self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op='sum') > 0)
+        return self._reduced(float(asked), 'sum') > 0
 
     def _batches(self, epoch: int, done: int) -> Iterator[Batch]:
         """Yield this process's micro-batches of an epoch, from its step `done` on."""
@@ -260,7 +260,13 @@ class Trainer:
         if self.config.optimiser.normaliser == 'micro':
             return None
         count = sum(len(t.labels) for b in micro for t in b.targets) / len(micro)
-        return float(self.fabric.all_reduce(torch.tensor(float(count)), reduce_op='mean'))
+        return self._reduced(count, 'mean')
+
+    def _reduced(self, value: float, operation: Literal['sum', 'mean']) -> float:
+        """Return the sum or mean of what all processes put in."""
+        reduced = self.fabric.all_reduce(torch.tensor(value), reduce_op=operation)
+        assert isinstance(reduced, torch.Tensor)  # what went in decides what comes out
+        return float(reduced)
 
     def _update(self, micro: list[Batch], terms: dict[str, float], total: int) -> float:
         """Clip, step and average; returns the gradient norm before clipping."""

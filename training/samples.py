@@ -145,7 +145,8 @@ class TrainingSamples:
             drawn = self._crop(chosen, replace(config, crop_size=part.size), rng)
             height, width = part.size
             whole[part.y : part.y + height, part.x : part.x + width] = drawn.image
-            boxes.append(drawn.boxes_xyxy_px + np.float32([part.x, part.y, part.x, part.y]))
+            corner = np.array([part.x, part.y, part.x, part.y], np.float32)
+            boxes.append(drawn.boxes_xyxy_px + corner)
             labels.append(drawn.labels)
         return _Drawn(whole, np.concatenate(boxes), np.concatenate(labels))
 
@@ -174,12 +175,14 @@ class TrainingSamples:
         """Draw image and object of a folder, each class as likely as it is rare."""
         if number not in self._objects:
             records = self.folders[number].records
-            rows = [(i, p, c) for i, r in enumerate(records) for p, c in enumerate(r.labels)]
-            self._objects[number] = np.array(rows, np.int64).reshape(-1, 3)
+            found = [(i, p, c) for i, r in enumerate(records) for p, c in enumerate(r.labels)]
+            self._objects[number] = np.array(found, np.int64).reshape(-1, 3)
         rows = self._objects[number]
         if not len(rows):
             return None
-        weights = self._focus[rows[:, 2]] ** 4  # one over the square of how many there are
+        # One over the square of how many there are here: what another folder has plenty of may
+        # be rare in this one.
+        weights = 1.0 / np.bincount(rows[:, 2])[rows[:, 2]] ** 2
         index, place, _ = rows[rng.choice(len(rows), p=weights / weights.sum())]
         return int(index), int(place)
 

@@ -76,7 +76,8 @@ def cut_object(
     edge = round(margin * zoom)
     if min(width, height) - 2 * edge < least_px:
         return None
-    return Patch(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), edge)
+    scaled = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    return Patch(np.asarray(scaled, np.float32), edge)
 
 
 def paste_object(

@@ -28,8 +28,10 @@ def warp_image(
     """
     shrink = float(np.linalg.norm(matrix[:, :2], axis=0).min())
     if shrink < 0.9:
-        image = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(1 / shrink**2 - 1))
-    return cv2.warpAffine(image, _cv_matrix(matrix), size[::-1], flags=cv2.INTER_LINEAR)
+        blurred = cv2.GaussianBlur(image, (0, 0), 0.5 * np.sqrt(1 / shrink**2 - 1))
+        image = np.asarray(blurred, np.float32)
+    warped = cv2.warpAffine(image, _cv_matrix(matrix), size[::-1], flags=cv2.INTER_LINEAR)
+    return np.asarray(warped, np.float32)
 
 
 def warp_boxes(
