@@ -64,7 +64,7 @@ def message(msgtype: str) -> Any:
 
 
 @contextmanager
-def ros_node(name: str, arguments: Sequence[str] | None = None) -> Iterator[Node]:
+def ros_node(name: str, arguments: list[str] | None = None) -> Iterator[Node]:
     """Join the graph with a node of our own while the context lasts.
 
     SIGINT and SIGTERM raise KeyboardInterrupt in our code: the handlers of rclpy would end its

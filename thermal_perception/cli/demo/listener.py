@@ -106,8 +106,8 @@ class Listener:
 
     def _on_overlay(self, message: Any) -> None:
         if message.encoding == 'bgr8':
-            overlay = np.frombuffer(message.data, np.uint8).reshape(message.height, -1)
-            overlay = overlay[:, : 3 * message.width].reshape(message.height, message.width, 3)
+            rows = np.frombuffer(message.data, np.uint8).reshape(message.height, -1)
+            overlay = rows[:, : 3 * message.width].reshape(message.height, message.width, 3)
             self._recorder.write(overlay, time.monotonic())
             with self._lock:
                 self._overlay = overlay
