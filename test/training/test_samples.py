@@ -234,6 +234,22 @@ def test_pasted_objects_are_of_rare_classes_and_get_a_target(tmp_path, write):
     assert_array_equal(shown, samples.sample((0, 0), epoch=0, position=19)[0])
 
 
+def test_what_is_rare_is_judged_within_the_folder_that_is_pasted_from(tmp_path, write):
+    image = np.full((128, 128), 60, np.uint8)
+    boxes = [(20, 20, 30, 34), (60, 20, 70, 34), (20, 80, 40, 94)]
+    few = [(image, boxes, [0, 0, 1])]
+    here = DataFolder(DatasetConfig(str(write(tmp_path / 'a', few))), CLASSES)
+    there = [(image, boxes, [1, 1, 1])] * 10  # where the rare class is common
+    other = DataFolder(DatasetConfig(str(write(tmp_path / 'b', there))), CLASSES)
+    augment = AugmentConfig(crop_size=(128, 128), **{**STILL, 'paste': 1.0})
+    samples = TrainingSamples([here, other], augment, Preprocess(PreprocessConfig()), seed=0)
+    drawn = [samples.sample((0, 0), epoch=0, position=p)[1].labels[3:].tolist() for p in range(40)]
+    pasted = np.bincount(np.concatenate(drawn).astype(int), minlength=2)
+    # Two of class 0 at a quarter each against one of class 1: twice as many of the rarer.
+    assert pasted.sum() > 20
+    assert pasted[1] > pasted[0]
+
+
 def test_nothing_is_pasted_from_a_folder_without_objects(tmp_path, write):
     scenes = [(np.full((64, 64), 60, np.uint8), [], [])]
     samples = still(DataFolder(DatasetConfig(str(write(tmp_path, scenes))), CLASSES), paste=1.0)
