@@ -22,7 +22,7 @@ PACKAGE = 'thermal_perception'
 CAMERAS = (
     ('preset', str, 'road', 'road: cameras on a vehicle; aerial: below a drone'),
     ('condition', str, 'night', 'day, dusk, night, fog or glare'),
-    ('seed', int, '0', 'Another number is another world'),
+    ('seed', int, '20001', 'Another number is another world'),
     ('rate_hz', float, '10.0', 'Images per second'),
     ('bits', int, '8', 'Depth of the thermal image, 8 or 16'),
     ('publish_rgb', bool, 'false', 'Also simulate the colour camera'),

@@ -63,7 +63,7 @@ def test_node_that_waits_hears_an_interrupt(ros_domain):
         assert waiting.stdout.readline() == 'up\n'
         waiting.send_signal(signal.SIGINT)
         try:
-            assert 'KeyboardInterrupt' in waiting.communicate(timeout=10)[1]
+            assert 'KeyboardInterrupt' in waiting.communicate(timeout=60)[1]
         finally:
             waiting.kill()
 

@@ -5,7 +5,11 @@ from xml.etree import ElementTree
 import pytest
 
 from thermal_perception.errors import ConfigError
-from thermal_perception.nodes.dds import large_image_profile, use_dds_profile
+from thermal_perception.nodes.dds import (
+    large_image_profile,
+    profile_variable,
+    use_dds_profile,
+)
 
 FAST_DDS_3, FAST_DDS_2 = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
 MIB = 2**20
@@ -35,6 +39,8 @@ def test_older_distributions_get_the_older_name_too(distribution):
     environment = {'ROS_DISTRO': distribution}
     use_dds_profile(environment)
     assert environment[FAST_DDS_2] == environment[FAST_DDS_3] == str(large_image_profile())
+    assert profile_variable(environment) == FAST_DDS_2
+    assert profile_variable({'ROS_DISTRO': 'kilted'}) == profile_variable({}) == FAST_DDS_3
 
 
 @pytest.mark.parametrize('name', [FAST_DDS_2, FAST_DDS_3])

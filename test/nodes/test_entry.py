@@ -122,18 +122,18 @@ def test_process_without_weights_waits_for_them_then_answers_as_the_model_does_o
     assert change_state(graph, 'configure')
     assert change_state(graph, 'activate')
     answers = graph.listen(Detection2DArray, '/fusion_detr/detections')
-    message = graph.image(size=(64, 96))
-    images = graph.publisher()
+    images, sent = graph.publisher(), []
 
-    def answered():
-        images.publish(message)  # again: the other process may not know us yet
+    def answered():  # the first are lost while the processes find each other
+        sent.append(graph.image(size=(64, 96)))
+        images.publish(sent[-1])
         return answers
 
-    (answer,) = graph.until(answered, deadline_s=60)
+    answer = graph.until(answered, deadline_s=60)[0]
+    message = next(message for message in sent if message.header == answer.header)
 
     frame = decode_image(message, modality='thermal')
     expected = Perceiver.load(good, device='cpu')(FrameSet(thermal=frame)).detections
-    assert answer.header == message.header
     assert_allclose(boxes_of(answer), expected.boxes_xyxy_px, atol=1e-2)
     assert [d.results[0].hypothesis.class_id for d in answer.detections] == [
         CLASS_NAMES[label] for label in expected.labels

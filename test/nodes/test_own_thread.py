@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
+import rclpy
 from std_msgs.msg import String
 
 from thermal_perception.nodes.own_thread import OwnThread
@@ -64,6 +65,19 @@ def test_stopped_thread_ends_and_serves_again_when_started(served):
     assert served.heard == []
     served.thread.start()
     served.until(lambda: served.heard == [('kept', 'listener')])
+
+
+def test_thread_ends_when_its_callback_ends_the_context(ros_domain):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('ending', context=context)
+    thread = OwnThread(node, 'ending')
+    node.create_timer(0.01, context.try_shutdown, callback_group=thread.group)
+    thread.start()
+    (serving,) = [t for t in threading.enumerate() if t.name == 'ending']
+    serving.join(30.0)
+    assert not serving.is_alive()
+    node.destroy_node()
 
 
 def test_thread_that_never_started_can_be_stopped(graph):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Half a terminal of 80 columns; the values need the other.
+_KEY_WIDTH = 36
+
+
 def info(checkpoint: Path | None, model: str, json_path: Path | None) -> None:
     """Print the facts of a checkpoint and write them as JSON.
 
@@ -27,7 +31,7 @@ def info(checkpoint: Path | None, model: str, json_path: Path | None) -> None:
     console.check_writable(json_path)
     facts = read_facts(checkpoint or default_checkpoint(model))
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style='bold', no_wrap=True)
+    table.add_column(style='bold', overflow='fold', max_width=_KEY_WIDTH)
     table.add_column(overflow='fold')
     for name, value in _flat(facts):
         table.add_row(name, escape(value))

@@ -23,7 +23,8 @@ DIE_WITH_PARENT = 'THERMAL_PERCEPTION_DIE_WITH_PARENT'
 """Environment variable with our process number, for our children: see `die_with_parent`."""
 
 _PR_SET_PDEATHSIG = 1
-_GRACE_S = 8.0
+# More than a node may need: ten seconds each for its worker and its camera's thread.
+_GRACE_S = 30.0
 _LOOK_AGAIN_S = 0.2
 _STOPPED = (0, 130, -signal.SIGINT, -signal.SIGTERM)
 

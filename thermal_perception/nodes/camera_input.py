@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import os
 import time
 from typing import Any, Literal, TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from thermal_perception.decode import read_compressed_image, read_image, stamp_ns_of
 from thermal_perception.errors import DecodeError
-from thermal_perception.nodes.dds import large_image_profile
+from thermal_perception.nodes.dds import large_image_profile, profile_variable
 from thermal_perception.nodes.own_thread import OwnThread
 from thermal_perception.nodes.qos import (
     incompatible_publisher_text,
@@ -213,9 +214,9 @@ class CameraInput:
         stamp_ns = stamp_ns_of(message.header)
         verdict = self._guard.check(stamp_ns, self._node.get_clock().now().nanoseconds)
         if verdict == 'jump_back':
+            self._on_restart()
             self._received.add('restart')
             self._throttled.warning(verdict, f'{self.topic}: stamps jumped back, starting over')
-            self._on_restart()
         elif verdict != 'ok':
             self.drops.add(verdict)
             self._throttled.warning(verdict, f'{self.topic}: dropped, {_STAMP_REASONS[verdict]}')
@@ -238,5 +239,5 @@ class CameraInput:
 def _profile_hint() -> str:
     return (
         'If it uses Fast DDS on this machine, start the publisher with '
-        f'FASTDDS_DEFAULT_PROFILES_FILE={large_image_profile()}'
+        f'{profile_variable(os.environ)}={large_image_profile()}'
     )

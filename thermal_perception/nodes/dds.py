@@ -9,7 +9,7 @@ from thermal_perception.errors import ConfigError
 from thermal_perception.resources import share_path
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
 CHOICE_VARIABLE = 'THERMAL_PERCEPTION_DDS_PROFILE'
 """Environment variable: `large_images` (default), `none`, or the path of a profile."""
@@ -22,6 +22,11 @@ _FAST_DDS_2 = ('humble', 'iron', 'jazzy')
 def large_image_profile() -> Path:
     """Return the path of our profile: 64 MiB of shared memory, messages of up to 16 MiB."""
     return share_path('config', 'dds', 'fastdds_large_images.xml')
+
+
+def profile_variable(environment: Mapping[str, str]) -> str:
+    """Return the variable that names the profile to the Fast DDS of this distribution."""
+    return _PROFILE_VARIABLES[environment.get('ROS_DISTRO') in _FAST_DDS_2]
 
 
 def use_dds_profile(environment: MutableMapping[str, str]) -> None:

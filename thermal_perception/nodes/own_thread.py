@@ -82,7 +82,7 @@ class _Executor(SingleThreadedExecutor):
         """Run until `end`, or the end of the context; an exception is logged, not fatal."""
         self._group.thread_id = threading.get_ident()
         with suppress(ExternalShutdownException):
-            while not self._ended.done():
+            while not self._ended.done() and self._context.ok():
                 try:
                     self.spin_until_future_complete(self._ended)
                 except ExternalShutdownException:

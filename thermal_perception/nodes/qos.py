@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rclpy.duration import Infinite
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    LivelinessPolicy,
     qos_check_compatible,
     qos_policy_name_from_kind,
     QoSCompatibility,
@@ -62,7 +64,8 @@ def incompatible_publishers(
     ours: QoSProfile, publishers: Sequence[TopicEndpointInfo]
 ) -> list[str]:
     """Name the publishers of a topic that we cannot hear, each with what differs."""
-    return _incompatible(publishers, lambda theirs: (theirs, ours))
+    subscriber = _with_times(ours)
+    return _incompatible(publishers, lambda theirs: (theirs, subscriber))
 
 
 def incompatible_publisher_text(
@@ -76,7 +79,8 @@ def incompatible_subscriber_text(
     topic: str, ours: QoSProfile, subscribers: Sequence[TopicEndpointInfo], policy: QoSPolicyKind
 ) -> str:
     """Say which subscriber of a topic cannot hear us, and what differs."""
-    differences = _incompatible(subscribers, lambda theirs: (ours, theirs))
+    publisher = _with_times(ours)
+    differences = _incompatible(subscribers, lambda theirs: (publisher, theirs))
     return _text(topic, 'subscriber', policy, differences)
 
 
@@ -91,6 +95,21 @@ def _incompatible(
         for compatible, reason in [qos_check_compatible(*pair(info.qos_profile))]
         if compatible == QoSCompatibility.ERROR
     ]
+
+
+def _with_times(ours: QoSProfile) -> QoSProfile:
+    """Return ours with the times we never set as the graph reports them: infinite.
+
+    rclpy takes times that are not set for shorter ones.
+    """
+    return QoSProfile(
+        depth=1,
+        reliability=ours.reliability,
+        durability=ours.durability,
+        deadline=Infinite,
+        liveliness=LivelinessPolicy.AUTOMATIC,
+        liveliness_lease_duration=Infinite,
+    )
 
 
 def _text(topic: str, other: str, policy: QoSPolicyKind, differences: Sequence[str]) -> str:

@@ -54,4 +54,4 @@ def test_paused_child_ends_with_the_others(tmp_path):
         BareTurns(children.start('loop', [sys.executable, '-c', LOOP]), children.check, 30.0)
         started = time.monotonic()
         assert children.stop() == []
-        assert time.monotonic() - started < 8.0  # the time after which it would be killed
+        assert time.monotonic() - started < 30.0  # the time after which it would be killed

@@ -41,7 +41,7 @@ def test_simulated_cameras_are_watched_and_recorded(tmp_path, checkpoint):
         '--checkpoint',
         checkpoint,
         '--duration',
-        2,
+        4,
         '--rate',
         4,
         '--output',

@@ -58,7 +58,7 @@ class Listener:
     ) -> None:
         """Leave the graph and finish the recording."""
         self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(timeout=2.0)
+        self._thread.join()  # it may be writing to the recorder
         self._leave.close()
         self._recorder.close()
 
