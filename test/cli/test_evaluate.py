@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 from numpy.testing import assert_allclose
 import pytest
+from rich.console import Console
 
 from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
 from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
@@ -97,6 +99,20 @@ def test_table_shows_per_cent_and_a_dash_for_what_is_unknown(capsys):
     ]
     assert [c[1] for c in cells][2:] == ['-'] * 7
     assert [c[3] for c in cells][:2] == ['without car', '7']
+
+
+def test_table_fits_in_80_columns_without_breaking_the_name_of_a_class():
+    row = ClassMetrics(*[1.0] * 10, 1_234_567)
+    metrics = mean_over_classes({'other_vehicle': row})
+    console = Console(file=io.StringIO(), width=80)
+    console.print(metrics_table(metrics, ('other_vehicle',)))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line for line in lines if 'other_vehicle' in line]
+    assert [line.split()[-9:] for line in rows] == [
+        ['other_vehicle', '1234567', *['100.0'] * 7],
+        ['other_vehicle', '0', '-', '-', '-', '-', '-', '-', '-'],
+    ]
 
 
 def test_unknown_split_is_named(tmp_path, dataset, checkpoint):

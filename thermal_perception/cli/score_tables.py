@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TYPE_CHECKING
 
+from rich import box
 from rich.table import Table
 
 from thermal_perception.cli import console
@@ -22,7 +23,7 @@ Comparisons = dict[str, dict[str, 'Comparison']]
 
 def metrics_table(metrics: DetectionMetrics, exclude: tuple[str, ...]) -> Table:
     """Return the COCO table in per cent, a row per class and one for the mean."""
-    table = _table(
+    table = plain_table(
         ['class'], ['objects', 'mAP', 'mAP50', 'mAP75', 'small', 'medium', 'large', 'AR100']
     )
     for name, row in metrics.per_class.items():
@@ -38,7 +39,7 @@ def intervals_table(
     values: Mapping[str, Mapping[str, float | None]], intervals: Intervals
 ) -> Table:
     """Return the headline figures with their intervals, classes first and their mean last."""
-    table = _table(['class'], ['mAP50', '95% interval', 'mAP', '95% interval'])
+    table = plain_table(['class'], ['mAP50', '95% interval', 'mAP', '95% interval'])
     for group in _classes_first(intervals):
         cells = [
             text
@@ -53,7 +54,7 @@ def breakdown_table(slices: Sequence[Slice]) -> Table:
     """Return a row per light, altitude or condition, with the interval where there is one."""
     sure = any(part.intervals for part in slices)
     numbers = ['images', 'objects', 'mAP50', *(['95% interval'] if sure else []), 'mAP']
-    table = _table(['part', 'value'], numbers)
+    table = plain_table(['part', 'value'], numbers)
     last = ''
     for part in slices:
         if last and part.attribute != last:
@@ -75,7 +76,7 @@ def breakdown_table(slices: Sequence[Slice]) -> Table:
 
 def comparison_table(compared: Comparisons, figure: str) -> Table:
     """Return one figure of two runs, with the difference and how sure it is."""
-    table = _table(['class'], [f'{figure} A', f'{figure} B', 'B - A', '95% interval', 'p'])
+    table = plain_table(['class'], [f'{figure} A', f'{figure} B', 'B - A', '95% interval', 'p'])
     for group in _classes_first(compared):
         one = compared[group][figure]
         table.add_row(
@@ -103,7 +104,9 @@ def verdict(difference: Difference | None, figure: str) -> str:
     return f'B is {"better" if difference.estimate > 0 else "worse"}: {detail}'
 
 
-def intervals_to_json(intervals: Intervals) -> dict[str, dict[str, list[float] | None]]:
+def intervals_to_json(
+    intervals: Mapping[str, Mapping[str, Interval | None]],
+) -> dict[str, dict[str, list[float] | None]]:
     """Return group to figure to [low, high]."""
     return {
         group: {figure: interval_to_json(bounds) for figure, bounds in figures.items()}
@@ -182,8 +185,19 @@ def _cells(row: ClassMetrics) -> list[str]:
     return [str(row.boxes), *map(console.fraction, values), console.fraction(row.AR100)]
 
 
-def _table(texts: Sequence[str], numbers: Sequence[str]) -> Table:
-    table = Table(header_style='bold')
+def plain_table(texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Return an empty table with columns of text and then of numbers.
+
+    Without a frame and with two spaces between columns, the COCO table has room for names of 20
+    letters in 80 columns.
+    """
+    table = Table(
+        header_style='bold',
+        box=box.HORIZONTALS,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
     for name in texts:
         table.add_column(name, overflow='fold')
     for name in numbers:
