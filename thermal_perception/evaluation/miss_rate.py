@@ -13,12 +13,13 @@ end finds (here: nothing), and the people of images without any box are left out
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from thermal_perception.errors import MetricError
 from thermal_perception.evaluation.attributes import attribute_values, image_attributes
+from thermal_perception.evaluation.figures import FigureTable
 from thermal_perception.evaluation.matches import (
     ImageMatches,
     match_greedily,
@@ -27,12 +28,15 @@ from thermal_perception.evaluation.matches import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 FALSE_PER_IMAGE = np.logspace(-2, 0, 9)
 """False boxes per image at which the miss rate is read."""
+
+FIGURES = ('lamr', 'recall')
+"""Figures that an interval can be given for."""
 
 _LEAST_RATE = 1e-10  # of the original code, so that a perfect point has a logarithm
 
@@ -103,6 +107,10 @@ class MissRate:
     images: int
     objects: int
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**vars(self), 'rates': None if self.rates is None else list(self.rates)}
+
 
 class MissRateScorer:
     """Collects the boxes of many images; any order, any number of processes."""
@@ -158,6 +166,21 @@ class MissRateScorer:
         """Score all images."""
         return miss_rate(self.ranking())
 
+    def table(self, units: Sequence[Hashable] | None = None) -> FigureTable:
+        """Return the figures for parts of the images and for a bootstrap.
+
+        Args:
+            units: what a bootstrap draws, in the order of `names`; None draws images.
+        """
+        ranking = self.ranking()
+        return FigureTable(
+            self.names(),
+            [('all', figure) for figure in FIGURES],
+            lambda weights: _figures(miss_rate(ranking, weights)),
+            np.stack([ranking.objects] * len(FIGURES), axis=1),
+            units,
+        )
+
     def breakdown(self) -> Mapping[tuple[str, str], MissRate]:
         """Score the images of each light (or altitude) that the names tell."""
         names, ranking = self.names(), self.ranking()
@@ -185,6 +208,10 @@ def miss_rate(ranking: Ranking, weights: NDArray[np.integer] | None = None) -> M
     rates = missed[np.searchsorted(false_per_image, FALSE_PER_IMAGE, side='right')]
     lamr = float(np.exp(np.log(np.maximum(rates, _LEAST_RATE)).mean()))
     return MissRate(lamr, tuple(rates.tolist()), float(1 - missed[-1]), images, objects)
+
+
+def _figures(score: MissRate) -> NDArray[np.float64]:
+    return np.array([getattr(score, figure) for figure in FIGURES], np.float64)  # None: NaN
 
 
 def _match(

@@ -10,11 +10,12 @@ and the object is not taken yet. Published figures use the 11-point average of V
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from thermal_perception.errors import MetricError
+from thermal_perception.evaluation.figures import FigureTable
 from thermal_perception.evaluation.matches import (
     all_point_average,
     FALSE,
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+
+FIGURES = ('mAP50', 'mAP50_voc07')
+"""Area under the curve, and the average at 11 recalls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,10 @@ class OrientedMetrics(OrientedClassMetrics):
 
     per_class: Mapping[str, OrientedClassMetrics]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, with `per_class` nested."""
+        return {**vars(self), 'per_class': {k: dict(vars(v)) for k, v in self.per_class.items()}}
+
 
 class OrientedScorer:
     """Collects the oriented boxes of many images; any order, any number of processes."""
@@ -123,9 +132,13 @@ class OrientedScorer:
             raise MetricError(f'{twice[0]}: added twice')
         self._matches.update(other._matches)
 
+    def names(self) -> list[str]:
+        """Return the images in the order of `rankings`: sorted by name."""
+        return sorted(self._matches)
+
     def rankings(self) -> list[Ranking]:
         """Return the ranking of each class, images sorted by name."""
-        names = sorted(self._matches)
+        names = self.names()
         return [
             Ranking.of([self._matches[name][label] for name in names])
             for label in range(len(self.class_names))
@@ -133,16 +146,37 @@ class OrientedScorer:
 
     def score(self, weights: NDArray[np.integer] | None = None) -> OrientedMetrics:
         """Score all images, or weighted ones: (I,) in the order of their sorted names."""
-        per_class = {
-            name: _class_metrics(ranking, weights)
-            for name, ranking in zip(self.class_names, self.rankings(), strict=True)
-        }
-        return OrientedMetrics(
-            _mean([m.mAP50 for m in per_class.values()]),
-            _mean([m.mAP50_voc07 for m in per_class.values()]),
-            sum(m.boxes for m in per_class.values()),
-            per_class,
+        return oriented_metrics(self.rankings(), self.class_names, weights)
+
+    def table(self) -> FigureTable:
+        """Return the figures for parts of the images and for a bootstrap."""
+        rankings = self.rankings()
+        objects = np.array([r.objects for r in rankings]).reshape(len(rankings), -1)  # (C, I)
+        groups = np.concatenate([objects.sum(axis=0, keepdims=True), objects])
+        return FigureTable(
+            self.names(),
+            [(group, figure) for group in ('all', *self.class_names) for figure in FIGURES],
+            lambda weights: _figures(oriented_metrics(rankings, self.class_names, weights)),
+            np.repeat(groups, len(FIGURES), axis=0).T,
         )
+
+
+def oriented_metrics(
+    rankings: Sequence[Ranking],
+    class_names: Sequence[str],
+    weights: NDArray[np.integer] | None = None,
+) -> OrientedMetrics:
+    """Score the rankings of all classes, with weights (I,) saying how often each image counts."""
+    per_class = {
+        name: _class_metrics(ranking, weights)
+        for name, ranking in zip(class_names, rankings, strict=True)
+    }
+    return OrientedMetrics(
+        _mean([m.mAP50 for m in per_class.values()]),
+        _mean([m.mAP50_voc07 for m in per_class.values()]),
+        sum(m.boxes for m in per_class.values()),
+        per_class,
+    )
 
 
 def match_best_overlap(
@@ -186,6 +220,11 @@ def _class_metrics(ranking: Ranking, weights: NDArray[np.integer] | None) -> Ori
     if curve is None:
         return OrientedClassMetrics(None, None, objects)
     return OrientedClassMetrics(all_point_average(*curve), voc07_average(*curve), objects)
+
+
+def _figures(metrics: OrientedMetrics) -> NDArray[np.float64]:
+    groups = (metrics, *metrics.per_class.values())
+    return np.array([getattr(m, f) for m in groups for f in FIGURES], np.float64)  # None: NaN
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

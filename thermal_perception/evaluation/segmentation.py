@@ -13,6 +13,7 @@ import numpy as np
 
 from thermal_perception.errors import MetricError
 from thermal_perception.evaluation.attributes import attribute_values, image_attributes
+from thermal_perception.evaluation.figures import FigureTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 IGNORE = 255
 """Label of pixels that do not count."""
+
+FIGURES = ('mIoU', 'mean_accuracy', 'pixel_accuracy')
+"""Figures over all classes."""
+
+CLASS_FIGURES = ('IoU', 'accuracy')
+"""Figures of one class."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,21 @@ class SegmentationScorer:
             np.tensordot(weights, matrices, axes=1).astype(np.int64), self.class_names
         )
 
+    def table(self) -> FigureTable:
+        """Return the figures for parts of the images and for a bootstrap."""
+        matrices = self.matrices()
+        pixels = matrices.sum(axis=2)  # (I, K)
+        keys = [('all', figure) for figure in FIGURES]
+        keys += [(name, figure) for name in self.class_names for figure in CLASS_FIGURES]
+        held = [pixels.sum(axis=1)] * len(FIGURES)
+        held += [column for column in pixels.T for _ in CLASS_FIGURES]
+        return FigureTable(
+            self.names(),
+            keys,
+            lambda weights: _figures(np.tensordot(weights, matrices, axes=1), self.class_names),
+            np.stack(held, axis=1),
+        )
+
     def breakdown(self) -> dict[tuple[str, str], SegmentationMetrics]:
         """Score the images of each light that the names tell, as MFNet's do."""
         names = self.names()
@@ -186,6 +208,13 @@ class SegmentationScorer:
             )
             for key, value in attribute_values(attributes)
         }
+
+
+def _figures(matrix: NDArray[np.int64], class_names: Sequence[str]) -> NDArray[np.float64]:
+    metrics = segmentation_metrics(matrix, class_names)
+    values = [getattr(metrics, figure) for figure in FIGURES]
+    values += [getattr(m, figure) for m in metrics.per_class.values() for figure in CLASS_FIGURES]
+    return np.array(values, np.float64)  # None becomes NaN
 
 
 def _ratio(part: np.integer, whole: np.integer) -> float | None:

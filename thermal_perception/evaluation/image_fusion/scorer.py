@@ -11,6 +11,7 @@ import numpy as np
 from thermal_perception.errors import MetricError
 from thermal_perception.evaluation.attributes import attribute_values, image_attributes
 from thermal_perception.evaluation.bootstrap import weighted_mean
+from thermal_perception.evaluation.figures import FigureTable
 from thermal_perception.evaluation.image_fusion import (
     contrast,
     edges,
@@ -168,6 +169,16 @@ class FusionScorer:
     def score(self) -> FusionMetrics:
         """Average over all images."""
         return _average(self.values())
+
+    def table(self) -> FigureTable:
+        """Return the figures for parts of the images and for a bootstrap."""
+        values = self.values()
+        return FigureTable(
+            self.names(),
+            [('all', figure) for figure in FIGURES],
+            lambda weights: weighted_mean(values, weights),
+            np.isfinite(values).astype(np.int64),
+        )
 
     def breakdown(self) -> dict[tuple[str, str], FusionMetrics]:
         """Average over the images of each light that the names tell."""
