@@ -41,7 +41,7 @@ def read_detections(path: Path, annotations: Mapping[str, Any]) -> CocoScorer:
         DatasetError: if the file cannot be read, is no list of results, or names an image or a
             category that the annotations do not have.
     """
-    rows = _read_rows(path)
+    rows = read_rows(path)
     names = tuple(dict.fromkeys(snake_case(c['name']) for c in annotations['categories']))
     labels = category_labels(annotations, names)
     scorer = CocoScorer(annotations, names)
@@ -61,7 +61,12 @@ def read_detections(path: Path, annotations: Mapping[str, Any]) -> CocoScorer:
     return scorer
 
 
-def _read_rows(path: Path) -> list[Mapping[str, Any]]:
+def read_rows(path: Path) -> list[Mapping[str, Any]]:
+    """Read COCO results as they are, each with image, category, box and score.
+
+    Raises:
+        DatasetError: if the file cannot be read or is no list of results.
+    """
     try:
         rows = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError) as error:
