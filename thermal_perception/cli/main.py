@@ -1,5 +1,7 @@
 """Entry point of the `thermal-perception` command: every verb and option on one page.
 
+Those of `score` are in `cli/score/app.py`.
+
 The verbs import their work when they are called: `--help` stays quick, a machine without ROS can
 evaluate, and a robot without data-set tools can run a node.
 """
@@ -13,6 +15,7 @@ from typing import Annotated, NoReturn, TYPE_CHECKING
 
 import typer
 
+from thermal_perception.cli.score.app import app as score
 from thermal_perception.errors import ConfigError, ThermalPerceptionError
 
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
+
+app.add_typer(score, name='score')
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""`thermal-perception score`: metrics of files that any tool wrote."""
