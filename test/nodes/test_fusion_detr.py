@@ -220,6 +220,20 @@ def test_overlay_is_the_image_with_boxes_and_its_camera_info(running):
     assert info.distortion_model == 'plumb_bob'
 
 
+def test_camera_info_that_changes_in_mid_stream_is_followed(running):
+    infos = running.listen(CameraInfo, '/fusion_detr/camera_info')
+    running.listen(Image, '/fusion_detr/overlay')
+    for focal_px in (500.0, 700.0):
+        sent_info = CameraInfo(height=48, width=64)
+        sent_info.k[0] = focal_px
+        follow_camera_info(running, sent_info)
+        running.until(lambda f=focal_px: running.node._camera_info.latest.k[0] == f)
+        message = running.image()
+        running.images.publish(message)
+        running.until(lambda m=message: infos and infos[-1].header == m.header)
+        assert infos[-1].k[0] == focal_px
+
+
 def test_camera_info_of_another_size_is_not_published(running):
     overlays = running.listen(Image, '/fusion_detr/overlay')
     infos = running.listen(CameraInfo, '/fusion_detr/camera_info')
