@@ -110,6 +110,7 @@ def test_scenes_are_drawn_in_the_order_of_the_names(scored):
             r'row 1 has category 9, expected one of 1',
         ),
         (content([{'image_id': 0}]), [], 'test.json: row 0 has no category_id, bbox'),
+        (content([person(0, [1, 2, 3])]), [], r'row 0 has bbox \[1, 2, 3\], expected \[x, y'),
         (content([], images=[]), [], 'test.json: names no image'),
         (content([], images=[{'id': 1}]), [], 'found an image without id or file_name'),
         (content([], categories=[{'id': 1, 'name': 'Car'}]), [], 'found categories car, expected'),

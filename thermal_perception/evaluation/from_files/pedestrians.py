@@ -109,6 +109,10 @@ def _check(
     for number, row in enumerate(rows):
         if missing := [key for key in _NEEDED if key not in row]:
             raise DatasetError(f'{path}: row {number} has no {", ".join(missing)}')
+        if not isinstance(row['bbox'], list) or len(row['bbox']) != 4:
+            raise DatasetError(
+                f'{path}: row {number} has bbox {row["bbox"]}, expected [x, y, width, height]'
+            )
         if row['image_id'] not in images:
             raise DatasetError(
                 f'{path}: row {number} names image {row["image_id"]}, which is not annotated; '
