@@ -13,7 +13,7 @@ import numpy as np
 from training.report.history import smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +34,7 @@ _STYLE = {
 }
 _WIDTH_IN, _HEIGHT_IN = 6.4, 3.4
 _GROUPS = ('small', 'medium', 'large')
+_BINS = 16
 _COCO_AREAS = (0.0, 32.0**2, 96.0**2, np.inf)
 
 
@@ -61,17 +62,12 @@ def loss_chart(history: History) -> str:
     """The loss and its largest terms over the steps."""
     with _chart() as chart:
         (axis,) = chart.axes
-        bookkeeping = ('_s', 'lr', 'grad_norm', 'alpha', 'w_', 'grad_wq')
-        terms = {
-            name: smooth(values)
-            for name, values in history.terms.items()
-            if not name.startswith(bookkeeping) and not name.endswith('_s')
-        }
+        terms = {n: smooth(v) for n, v in history.terms.items() if not _is_bookkeeping(n)}
         largest = sorted(terms, key=lambda n: -float(np.nanmean(terms[n])))[:5]
         for name in largest:
             axis.plot(history.steps, terms[name], label=name, lw=1.2)
         axis.set(xlabel='step', ylabel='loss, running mean', ylim=(0, None))
-        axis.legend(frameon=False, ncols=2)
+        _legend_above(chart, axis)
     return chart.svg
 
 
@@ -81,9 +77,14 @@ def dev_chart(history: History) -> str:
         (axis,) = chart.axes
         steps = [step for step, _ in history.dev]
         for name in ('mAP50', 'mAP', 'mAP75'):
-            axis.plot(steps, [m.get(name) for _, m in history.dev], 'o-', label=name, ms=3)
-        axis.set(xlabel='step', ylabel='score on dev', ylim=(0, 1))
-        axis.legend(frameon=False)
+            axis.plot(steps, _column(m.get(name) for _, m in history.dev), 'o-', label=name, ms=4)
+        for number in range(max(len(m.get('others', ())) for _, m in history.dev)):
+            values = _column(m['others'][number]['mAP50'] for _, m in history.dev)
+            axis.plot(steps, values, 'o:', label=f'mAP50, set {number + 2}', ms=4)
+        axis.set(
+            xlabel='step', ylabel='score on dev', xlim=(0, 1.03 * max(1, *steps)), ylim=(0, 1)
+        )
+        _legend_above(chart, axis)
     return chart.svg
 
 
@@ -135,7 +136,7 @@ def size_chart(judgement: Judgement) -> str:
             axis.bar(np.arange(len(names)) + (place - 1) * width, heights, width, label=group)
         axis.set_xticks(range(len(names)), names)
         axis.set(ylabel='AP at IoU 0.5', ylim=(0, 1))
-        axis.legend(frameon=False, ncols=3)
+        _legend_above(chart, axis)
     return chart.svg
 
 
@@ -144,14 +145,14 @@ def slices_chart(judgement: Judgement) -> str:
     rows = [
         (f'{part.attribute} {part.value} ({part.images})', part)
         for part in judgement.slices
-        if part.values['all']['mAP50'] is not None
+        if part.figures['all']['mAP50'] is not None
     ]
     if not rows:
         return ''
     with _chart() as chart:
         (axis,) = chart.axes
         for place, (_, part) in enumerate(rows):
-            value = part.values['all']['mAP50']
+            value = part.figures['all']['mAP50']
             axis.plot(value, place, 'o', color='#c8553d')
             known = part.intervals.get('all')
             if known is not None:
@@ -172,20 +173,53 @@ def fusion_chart(images: Sequence[JudgedImage]) -> str:
     weights = np.array([f.alpha_hat for f in fusion])
     with _chart(columns=weights.shape[1]) as chart:
         for column, axis in enumerate(chart.axes):
+            edges = np.histogram_bin_edges(weights[:, column], _BINS)
             for low, high, group in zip(_COCO_AREAS, _COCO_AREAS[1:], _GROUPS):
                 chosen = weights[(areas >= low) & (areas < high), column]
                 if len(chosen):
-                    axis.hist(chosen, 20, alpha=0.6, density=True, label=group)
-            axis.set(xlabel=f'stride {fusion[0].strides[column]}')
-            axis.set_yticks([])
-        chart.axes[0].set_ylabel('density of images')
-        chart.axes[-1].legend(frameon=False, title='objects')
+                    share = np.full(len(chosen), 1 / len(chosen))
+                    label = f'{group} ({len(chosen)})'
+                    axis.hist(chosen, edges, weights=share, alpha=0.55, label=label)
+            axis.set(xlabel=f'weight of stride {fusion[0].strides[column]}')
+            axis.tick_params(labelleft=column == 0)
+        highest = max(axis.get_ylim()[1] for axis in chart.axes)
+        for axis in chart.axes:
+            axis.set_ylim(0, highest)
+        chart.axes[0].set_ylabel('share of the images of a size')
+        _legend_above(chart, chart.axes[0])
     return chart.svg
 
 
 def latency_rows(latency_ms: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str]]:
     """Stage, median and 90th percentile as text."""
     return [(n, f'{v["median"]:.1f}', f'{v["p90"]:.1f}') for n, v in latency_ms.items()]
+
+
+def _is_bookkeeping(name: str) -> bool:
+    """Tell terms of the loss from times, rates and weights in the same rows of the log."""
+    return (
+        name in {'s', 'lr', 'grad_norm', 'grad_wq'}
+        or name.endswith('_s')
+        or name.startswith(('alpha', 'w_'))
+    )
+
+
+def _column(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+def _legend_above(chart: _Chart, axis: Any) -> None:
+    """Put the legend where no curve or bar can be."""
+    handles, labels = axis.get_legend_handles_labels()
+    chart.figure.legend(
+        handles,
+        labels,
+        frameon=False,
+        ncols=min(len(labels), 6),
+        loc='outside upper center',
+        handlelength=1.4,
+        columnspacing=1.2,
+    )
 
 
 def _mean_area(image: JudgedImage) -> float:

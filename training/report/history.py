@@ -11,6 +11,7 @@ import numpy as np
 from thermal_perception.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,9 +51,18 @@ class History:
         return cls(
             np.array([row['step'] for row in steps], np.int64),
             terms,
-            tuple((row['after_step'], row['dev']) for row in rows if 'dev' in row),
+            tuple(_evaluations(rows)),
             tuple(row for row in rows if 'images_per_s' in row),
         )
+
+
+def _evaluations(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield step and metrics of each evaluation; older logs tell the step only by their order."""
+    step = 0
+    for row in rows:
+        step = row.get('step', row.get('after_step', step))
+        if 'dev' in row:
+            yield step, row['dev']
 
 
 def smooth(values: NDArray[np.float64], width: int = 25) -> NDArray[np.float64]:

@@ -150,9 +150,7 @@ def judge(
     )
 
 
-def _judged(
-    split: CocoSplit, names: tuple[str, ...], witness: _Witness
-) -> list[JudgedImage]:
+def _judged(split: CocoSplit, names: tuple[str, ...], witness: _Witness) -> list[JudgedImage]:
     labels = category_labels(split.annotations, names)
     rows: dict[int, list[Mapping[str, Any]]] = {image_id: [] for image_id, _ in split.images}
     for annotation in split.annotations['annotations']:

@@ -94,7 +94,7 @@ def _charts(judgement: Judgement, history: History | None) -> list[tuple[str, st
         ),
         (
             'Weights of the scales',
-            'How much each stride counts in the fusion, by mean size of the objects in the image.',
+            'How much each stride counts, by mean size of the objects in the image (how many).',
             charts.fusion_chart(judgement.images),
         ),
     ]

@@ -39,9 +39,7 @@ class Example:
     data_uri: str
 
 
-def examples(
-    images: Sequence[JudgedImage], count: int = 6
-) -> tuple[list[Example], list[Example]]:
+def examples(images: Sequence[JudgedImage], count: int = 6) -> tuple[list[Example], list[Example]]:
     """Return the best and the worst images with objects, by F1, then by number of objects."""
     ranked = sorted(
         (i for i in images if len(i.truth) or len(i.found)),

@@ -15,6 +15,7 @@ from thermal_perception.models.build import make_model
 from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
 from thermal_perception.types import Detections
 from training.__main__ import main
+from training.report.charts import dev_chart, loss_chart
 from training.report.command import find_weights
 from training.report.history import History, smooth
 from training.report.judge import JudgedImage
@@ -86,6 +87,36 @@ def test_a_checkpoint_alone_has_a_page_too(run_folder, coco, tmp_path):
     assert 'Confusion' in texts
 
 
+def test_parts_are_charted_where_the_names_of_the_images_tell(
+    run_folder, write, scenes, tmp_path
+):
+    names = [f'{n % 2}_{60 + 10 * (n // 2)}_30_0_{n:05}.png' for n in range(4)]
+    data = write(tmp_path / 'flights', scenes, names=names)
+    arguments = ['--dataset', str(data), '--split', 'train', '--resamples', '20']
+    assert main(['report', str(run_folder), *arguments]) == 0
+    texts = Page((run_folder / 'report.html').read_text()).texts
+    assert 'Light, altitude, condition' in texts
+    for label in ('light day (2)', 'light night (2)', 'altitude 60 m (2)', 'altitude 70 m (2)'):
+        assert label in texts
+
+
+def test_the_chart_of_the_loss_leaves_times_and_rates_out():
+    steps = np.arange(30)
+    named = ('loss', 'giou', 's', 'data_s', 'lr', 'grad_norm', 'alpha_0', 'w_1')
+    history = History(steps, {name: np.ones(30) for name in named}, (), ())
+    texts = Page(loss_chart(history)).texts
+    assert {'loss', 'giou'} <= set(texts)
+    assert not {'s', 'data_s', 'lr', 'grad_norm', 'alpha_0', 'w_1'} & set(texts)
+
+
+def test_the_chart_of_dev_starts_at_step_zero_and_shows_every_set():
+    metrics = {'mAP50': 0.5, 'mAP': 0.3, 'mAP75': None, 'others': [{'mAP50': 0.4}]}
+    history = History(np.arange(10), {}, ((9, metrics),), ())
+    texts = Page(dev_chart(history)).texts
+    assert 'mAP50, set 2' in texts
+    assert '0' in texts
+
+
 def test_weights_are_the_best_then_the_last(tmp_path):
     with pytest.raises(ConfigError, match=r'found no best or last\.safetensors'):
         find_weights(tmp_path, None)
@@ -108,6 +139,12 @@ def test_the_log_becomes_columns(run_folder):
     assert history.steps.tolist() == [0, 1, 2, 3]
     assert history.terms['loss'].tolist() == [10, 9, 8, 7]
     assert history.dev[0][0] == 3
+
+
+def test_an_evaluation_without_its_step_belongs_to_the_step_before(tmp_path):
+    rows = [{'step': 6, 'loss': 1.0}, {'epoch': 1, 'dev': {'mAP50': 0.5}}, {'step': 7}]
+    (tmp_path / 'log.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    assert History.read(tmp_path).dev == ((6, {'mAP50': 0.5}),)
 
 
 def test_the_running_mean_by_hand():
