@@ -232,7 +232,7 @@ def _print(options: EvaluateOptions, perceiver: Perceiver, found: Evaluation) ->
     info = perceiver.info
     source = options.bag if options.bag else f'{options.split}, {options.bits}-bit input'
     console.out.print(
-        f'{info.model} ({info.fingerprint}), {perceiver.backend} on {perceiver.device}: '
+        f'{info.model} ({info.fingerprint}), {perceiver.backend} on {perceiver.device}\n'
         f'{found.images} images of {source}'
     )
     console.out.print(metrics_table(found.metrics, options.exclude))
@@ -253,6 +253,6 @@ def _latency_text(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
     parts = [f'{name} {v["median"]:.1f}' for name, v in latency_ms.items() if name != 'total']
     total = latency_ms['total']
     return (
-        f'latency per image: median {total["median"]:.1f} ms ({", ".join(parts)}), '
-        f'90% within {total["p90"]:.1f} ms'
+        f'latency per image: median {total["median"]:.1f} ms, 90% within {total["p90"]:.1f} ms\n'
+        f'of it {", ".join(parts)}'
     )
