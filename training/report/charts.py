@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import io
 from typing import Any, TYPE_CHECKING
 
+from cycler import cycler
 import matplotlib as mpl
 from matplotlib.figure import Figure
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from training.report.history import History
     from training.report.judge import JudgedImage, Judgement
 
-_STYLE = {
+_STYLE: Any = {  # matplotlib's stubs want every name as a literal
     'svg.fonttype': 'none',  # text stays text: small files, searchable
     'svg.hashsalt': 'report',  # the same data gives the same bytes
     'font.size': 9,
@@ -30,7 +31,7 @@ _STYLE = {
     'axes.spines.right': False,
     'axes.grid': True,
     'grid.alpha': 0.25,
-    'axes.prop_cycle': mpl.cycler(color=['#c8553d', '#28666e', '#e0a458', '#5b4b8a', '#7c9885']),
+    'axes.prop_cycle': cycler(color=['#c8553d', '#28666e', '#e0a458', '#5b4b8a', '#7c9885']),
 }
 _WIDTH_IN, _HEIGHT_IN = 6.4, 3.4
 _GROUPS = ('small', 'medium', 'large')
