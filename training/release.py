@@ -62,7 +62,10 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.facts}: missing {", ".join(missing)}')
     info = replace(
         checkpoint.info,
-        training={**checkpoint.info.training, **{k: facts[k] for k in ('data', 'training')}},
+        training={
+            **without_folders(checkpoint.info.training),
+            **{k: facts[k] for k in ('data', 'training')},
+        },
         licence=f'{facts["licence"]}; {facts["attribution"]}',
         score_threshold=args.score_threshold or checkpoint.info.score_threshold,
     )
@@ -76,6 +79,24 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.output}: found {size} bytes, expected at most {LIMIT_BYTES}')
     card = card_text(load_checkpoint(args.output), facts, size)
     args.output.with_suffix('.md').write_text(card, encoding='utf-8')
+
+
+def without_folders(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a training whose data sets have names instead of absolute folders.
+
+    Where a machine keeps its data is no business of those who get the weights.
+    """
+    config = dict(training.get('config', {}))
+    for use in ('train', 'dev'):
+        if use in config:
+            config[use] = [
+                {**source, 'directory': _name_of(source['directory'])} for source in config[use]
+            ]
+    return {**training, 'config': config} if config else dict(training)
+
+
+def _name_of(directory: str) -> str:
+    return Path(directory).name if Path(directory).is_absolute() else directory
 
 
 def card_text(checkpoint: Checkpoint, facts: Mapping[str, Any], size: int) -> str:

@@ -71,6 +71,18 @@ def test_release_keeps_the_fingerprint_and_adds_the_record(tmp_path: Path, train
     assert checkpoint.info.score_threshold == 0.35
 
 
+def test_release_names_data_sets_without_the_folders_of_a_machine(tmp_path: Path):
+    path = tmp_path / 'best.safetensors'
+    sources = {'train': [{'directory': '/data/mine/hit_uav'}, {'directory': 'sim/road'}]}
+    record = {'config': {**sources, 'dev': [], 'epochs': 3}, 'torch': '2'}
+    info = CheckpointInfo('tiny', 'fusion_detr', MODEL, {}, ('person',), training=record)
+    save_random(path, info)
+    training = load_checkpoint(released(tmp_path, path)).info.training
+    names = [source['directory'] for source in training['config']['train']]
+    assert names == ['hit_uav', 'sim/road']
+    assert (training['config']['epochs'], training['torch']) == (3, '2')
+
+
 def test_card_shows_the_results_and_a_dash_where_there_is_none(tmp_path: Path, trained: Path):
     result = write_result(tmp_path, load_checkpoint(trained).fingerprint)
 
