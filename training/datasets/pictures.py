@@ -10,6 +10,7 @@ import numpy as np
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dataset import read_thermal_image
+from thermal_perception.evaluation.from_files.images import read_label_map
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ class Picture:
             )
         if self.kind == 'thermal':
             return read_thermal_image(self.path)
-        return _colour(self.path) if self.kind == 'rgb' else _class_ids(self.path)
+        return _colour(self.path) if self.kind == 'rgb' else read_label_map(self.path)
 
 
 def check_complete(path: Path) -> None:
@@ -104,42 +105,3 @@ def _colour(path: Path) -> NDArray[Any]:
     if image is None:
         raise DatasetError(f'{path}: is not an image that OpenCV can decode')
     return image
-
-
-def _class_ids(path: Path) -> NDArray[np.uint8]:
-    image = _unchanged(path)
-    if image.ndim == 3 and (palette := _palette(path)) is not None:
-        image = _indices(image, palette)
-    if image.ndim == 3 and (image == image[..., :1]).all():
-        image = image[..., 0]
-    if image.ndim != 2 or image.dtype != np.uint8:
-        raise DatasetError(
-            f'{path}: found {image.dtype} of shape {image.shape}, expected one channel of 8-bit '
-            'class ids'
-        )
-    return np.ascontiguousarray(image)
-
-
-def _palette(path: Path) -> NDArray[np.uint8] | None:
-    """Return the (N, 3) R, G, B colours of a PNG with a palette, None for any other file."""
-    data = path.read_bytes()
-    at = 8
-    while data.startswith(b'\x89PNG') and at + 8 <= len(data):
-        length, kind = int.from_bytes(data[at : at + 4], 'big'), data[at + 4 : at + 8]
-        if kind == b'PLTE':
-            return np.frombuffer(data, np.uint8, length, at + 8).reshape(-1, 3)
-        if kind == b'IDAT':
-            return None
-        at += 12 + length
-    return None
-
-
-def _indices(image: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn the colours OpenCV made of a palette back into the indices the file holds.
-
-    Entries of equal colour become the first of them: writers fill unused entries with black.
-    """
-    weights = np.array([1 << 16, 1 << 8, 1])
-    colours, first = np.unique(palette @ weights, return_index=True)
-    found = np.searchsorted(colours, image[..., 2::-1] @ weights)
-    return first[found].astype(np.uint8)

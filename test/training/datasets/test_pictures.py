@@ -92,5 +92,5 @@ def test_a_label_image_of_three_equal_channels_is_one_of_one_channel(tmp_path):
 def test_a_painted_label_image_is_refused(tmp_path):
     image = np.zeros((2, 3, 3), np.uint8)
     image[..., 1] = 64
-    with pytest.raises(DatasetError, match='expected one channel of 8-bit class ids'):
+    with pytest.raises(DatasetError, match='expected class indices in one 8-bit channel'):
         Picture(write(tmp_path / 'a.png', image), 'mask').read()

@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli import console
 from thermal_perception.cli.score_tables import intervals_to_json, method
+from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.figures import Draws, parts, whole
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ def make_report(table: FigureTable, bootstrap: int, seed: int, unit: str = 'imag
     draws = Draws(bootstrap, seed) if bootstrap else None
     with console.err.status('resampling') if draws else nullcontext():
         return Report(whole(table, draws), tuple(parts(table, draws)), draws, unit)
+
+
+def check_classes(names: Sequence[str] | None) -> None:
+    """Refuse `--classes` without a name or with the same twice.
+
+    Raises:
+        ConfigError: with what was given.
+    """
+    if names is not None and (len(set(names)) < len(names) or '' in names):
+        raise ConfigError(f'--classes {",".join(names)}: expected different names')
 
 
 def print_method(report: Report) -> None:

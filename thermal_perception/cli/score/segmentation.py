@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from thermal_perception.cli import console
 from thermal_perception.cli.score.report import (
+    check_classes,
     make_report,
     print_method,
     progress,
@@ -15,7 +16,6 @@ from thermal_perception.cli.score.report import (
 )
 from thermal_perception.cli.score.tables import interval_of, parts_table
 from thermal_perception.cli.score_tables import plain_table
-from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.from_files import score_label_maps
 from thermal_perception.evaluation.segmentation import IGNORE
 
@@ -45,9 +45,7 @@ class SegmentationOptions:
 
     def __post_init__(self) -> None:
         """Refuse classes without a name or with the same."""
-        classes = self.classes
-        if classes is not None and (len(set(classes)) < len(classes) or '' in classes):
-            raise ConfigError(f'--classes {",".join(classes)}: expected different names')
+        check_classes(self.classes)
 
 
 def score_segmentation(options: SegmentationOptions) -> None:
