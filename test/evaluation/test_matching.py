@@ -8,6 +8,7 @@ import pytest
 from thermal_perception.evaluation.matching import (
     box_iou,
     count_matches,
+    match_boxes,
     MatchCount,
     MatchingRules,
 )
@@ -86,6 +87,17 @@ def test_box_between_two_objects_takes_the_nearer_one():
 def test_required_object_is_preferred_over_a_hidden_one():
     truth = boxes([(0, 0, 20, 40, 0.1, 0), (1, 0, 21, 40, 1, 0)])
     assert count_matches(boxes([(0, 0, 20, 40, 0.9, 0)]), truth) == MatchCount(found=1)
+
+
+def test_matching_tells_which_box_met_which_object():
+    truth = boxes([(0, 0, 20, 40, 1, 0), (100, 0, 120, 40, 1, 0), (200, 0, 220, 40, 1, 0)])
+    found = boxes(
+        [(200, 0, 220, 40, 0.5, 0), (50, 50, 70, 90, 0.9, 0), (0, 0, 20, 40, 0.7, 0)]
+    )
+    matching = match_boxes(found, truth)
+    assert matching.partner.tolist() == [2, -1, 0]
+    assert matching.false.tolist() == [False, True, False]
+    assert matching.missed.tolist() == [False, True, False]
 
 
 def test_counts_of_nothing_have_no_rates_and_counts_add_up():

@@ -66,9 +66,53 @@ class MatchCount:
         return self.found / objects if objects else None
 
 
+@dataclass(frozen=True)
+class Matching:
+    """Which box met which object.
+
+    Attributes:
+        partner: (N,) index of each box's object, -1 for none.
+        ignored: (N,) bool, boxes on objects that need not be found.
+        required: (M,) bool, objects that must be found.
+    """
+
+    partner: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+    required: NDArray[np.bool_]
+
+    @property
+    def false(self) -> NDArray[np.bool_]:
+        """(N,) bool, boxes that match nothing."""
+        return (self.partner < 0) & ~self.ignored
+
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """(M,) bool, objects that must be found and were not."""
+        missed = self.required.copy()
+        missed[self.partner[self.partner >= 0]] = False
+        return missed
+
+    @property
+    def count(self) -> MatchCount:
+        """The same as numbers."""
+        return MatchCount(
+            found=int((self.partner >= 0).sum()),
+            missed=int(self.missed.sum()),
+            false=int(self.false.sum()),
+            ignored=int(self.ignored.sum()),
+        )
+
+
 def count_matches(
     found: Detections, truth: Detections, rules: MatchingRules | None = None
 ) -> MatchCount:
+    """Match and count; see `match_boxes`."""
+    return match_boxes(found, truth, rules).count
+
+
+def match_boxes(
+    found: Detections, truth: Detections, rules: MatchingRules | None = None
+) -> Matching:
     """Match boxes to objects of the same class, best score first, each object once.
 
     Args:
@@ -82,21 +126,15 @@ def count_matches(
     iou = box_iou(found.boxes_xyxy_px, truth.boxes_xyxy_px)  # (boxes, objects)
     same_class = _names(found)[:, None] == _names(truth)[None, :]
     allowed = same_class & (iou >= rules.iou)
-    matched = ignored = 0
+    partner = np.full(len(found), -1, np.int64)
     free = required.copy()
     for row in np.argsort(-found.scores, kind='stable'):
         candidates = np.flatnonzero(allowed[row] & free)
         if candidates.size:
-            free[candidates[np.argmax(iou[row, candidates])]] = False
-            matched += 1
-        elif (allowed[row] & ~required).any():
-            ignored += 1
-    return MatchCount(
-        found=matched,
-        missed=int(required.sum()) - matched,
-        false=len(found) - matched - ignored,
-        ignored=ignored,
-    )
+            partner[row] = candidates[np.argmax(iou[row, candidates])]
+            free[partner[row]] = False
+    ignored = (partner < 0) & (allowed & ~required).any(axis=1)
+    return Matching(partner, ignored, required)
 
 
 def box_iou(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from thermal_perception.evaluation.detection_statistics import (
     score_intervals,
 )
 from thermal_perception.evaluation.latency import LatencyRecorder
-from thermal_perception.evaluation.matching import count_matches, MatchCount, MatchingRules
+from thermal_perception.evaluation.matching import match_boxes, Matching, MatchingRules
 from thermal_perception.types import Detections
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from thermal_perception.evaluation.dataset import CocoSplit
     from thermal_perception.evaluation.detection_statistics import Slice
     from thermal_perception.evaluation.match_table import MatchTable
+    from thermal_perception.evaluation.matching import MatchCount
     from thermal_perception.perceive import Perceiver
     from thermal_perception.types import FrameSet, FusionWeights, Perception
 
@@ -46,7 +47,7 @@ class JudgedImage:
         truth: objects, scores 1.
         regions_xyxy_px: (M, 4) regions without a verdict.
         found: boxes at or above the score threshold.
-        count: how they met.
+        matching: how they met.
         fusion: weight of each scale, if the model mixes scales.
     """
 
@@ -54,14 +55,20 @@ class JudgedImage:
     truth: Detections
     regions_xyxy_px: NDArray[np.float32]
     found: Detections
-    count: MatchCount
+    matching: Matching
     fusion: FusionWeights | None
+
+    @property
+    def count(self) -> MatchCount:
+        """How they met, in numbers."""
+        return self.matching.count
 
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall; 1 for an empty image left empty."""
-        hits = 2 * self.count.found
-        total = hits + self.count.false + self.count.missed
+        count = self.count
+        hits = 2 * count.found
+        total = hits + count.false + count.missed
         return hits / total if total else 1.0
 
 
@@ -166,7 +173,7 @@ def _judged(split: CocoSplit, names: tuple[str, ...], witness: _Witness) -> list
                 truth,
                 regions,
                 found,
-                count_matches(found, truth, _EVERYTHING),
+                match_boxes(found, truth, _EVERYTHING),
                 witness.fusion[path.name],
             )
         )

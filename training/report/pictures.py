@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from thermal_perception.types import Detections
     from training.report.judge import JudgedImage
 
-_TRUTH, _FOUND, _REGION = (120, 220, 90), (60, 120, 255), (150, 150, 150)  # B, G, R
+_MISSED, _FALSE = (120, 220, 90), (60, 120, 255)  # B, G, R
+_HIT, _REGION = (230, 200, 120), (150, 150, 150)
 _WIDTH_PX = 560
 _QUALITY = 80
+# Neighbours in the order of names often are frames of one flight or drive.
+_APART = 5
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,30 @@ class Example:
 
 
 def examples(images: Sequence[JudgedImage], count: int = 6) -> tuple[list[Example], list[Example]]:
-    """Return the best and the worst images with objects, by F1, then by number of objects."""
-    ranked = sorted(
-        (i for i in images if len(i.truth) or len(i.found)),
-        key=lambda i: (i.f1, i.count.found - i.count.missed - i.count.false, i.path.name),
-    )
-    worst, best = ranked[:count], ranked[::-1][:count]
-    return [_example(i) for i in best], [_example(i) for i in worst]
+    """Return the best and the worst images with objects, by F1, then by number of objects.
+
+    Images next to a chosen one in the order of names are passed over, where there are many.
+    """
+    images = sorted(images, key=lambda image: image.path.name)
+    apart = min(_APART, len(images) // (4 * count))
+
+    def rank(number: int) -> tuple[float, int, str]:
+        image = images[number]
+        met = image.count
+        return image.f1, met.found - met.missed - met.false, image.path.name
+
+    ranked = sorted((n for n, i in enumerate(images) if len(i.truth) or len(i.found)), key=rank)
+    worst, best = (_spread(order, apart)[:count] for order in (ranked, ranked[::-1]))
+    return [_example(images[n]) for n in best], [_example(images[n]) for n in worst]
+
+
+def _spread(ranked: Sequence[int], apart: int) -> list[int]:
+    """Leave out numbers at most `apart` from one that came before."""
+    kept: list[int] = []
+    for number in ranked:
+        if all(abs(number - other) > apart for other in kept):
+            kept.append(number)
+    return kept
 
 
 def _example(image: JudgedImage) -> Example:
@@ -67,16 +87,27 @@ def _draw(raw: NDArray[Any], image: JudgedImage) -> NDArray[np.uint8]:
     canvas = cv2.cvtColor(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2BGR)
     for box in image.regions_xyxy_px:
         _rectangle(canvas, box * scale, _REGION)
-    _boxes(canvas, image.truth, scale, _TRUTH, grow=1)
-    _boxes(canvas, image.found, scale, _FOUND, grow=0)
+    false, missed = image.matching.false, image.matching.missed
+    for box in image.found.boxes_xyxy_px[~false] * scale:
+        _rectangle(canvas, box, _HIT)
+    _named(canvas, image.truth, missed, scale, _MISSED)
+    _named(canvas, image.found, false, scale, _FALSE)
     return np.asarray(canvas, np.uint8)
 
 
-def _boxes(
-    canvas: NDArray[Any], boxes: Detections, scale: float, colour: tuple[int, int, int], grow: int
+def _named(
+    canvas: NDArray[Any],
+    boxes: Detections,
+    which: NDArray[np.bool_],
+    scale: float,
+    colour: tuple[int, int, int],
 ) -> None:
-    for box in boxes.boxes_xyxy_px * scale:
-        _rectangle(canvas, box + np.array([-grow, -grow, grow, grow]), colour)
+    """Draw boxes with the names of their classes."""
+    for box, label in zip(boxes.boxes_xyxy_px[which] * scale, boxes.labels[which], strict=True):
+        _rectangle(canvas, box, colour)
+        at = (max(0, round(float(box[0]))), max(9, round(float(box[1])) - 2))
+        name = boxes.class_names[label]
+        cv2.putText(canvas, name, at, cv2.FONT_HERSHEY_SIMPLEX, 0.32, colour, 1, cv2.LINE_AA)
 
 
 def _rectangle(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 import json
+import shutil
 
 import numpy as np
 import pytest
 from tiny import lite
 
 from thermal_perception.errors import ConfigError
-from thermal_perception.evaluation.matching import MatchCount
+from thermal_perception.evaluation.matching import Matching
 from thermal_perception.models.build import make_model
 from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
 from thermal_perception.types import Detections
@@ -19,7 +20,7 @@ from training.report.charts import dev_chart, loss_chart
 from training.report.command import find_weights
 from training.report.history import History, smooth
 from training.report.judge import JudgedImage
-from training.report.pictures import examples
+from training.report.pictures import _draw, examples
 
 CLASSES = ('person', 'car')
 
@@ -151,21 +152,50 @@ def test_the_running_mean_by_hand():
     assert smooth(np.array([0.0, 3.0, 6.0, 9.0]), 3).tolist() == [1.5, 3.0, 6.0, 7.5]
 
 
-def judged(path, count):
-    boxes = np.zeros((count.found + count.missed, 4), np.float32)
-    truth = Detections(
-        boxes, np.ones(len(boxes), np.float32), np.zeros(len(boxes), int), CLASSES, 0, '', (8, 8)
-    )
+def judged(path, found, missed, false, box=(0, 0, 4, 4)):
+    """An image on which so many boxes and objects met, all of them in one place."""
+    def same(number):
+        return Detections(
+            np.tile(np.array(box, np.float32), (number, 1)), np.ones(number, np.float32),
+            np.zeros(number, int), CLASSES, 0, '', (8, 8),
+        )
+
+    partner = np.array([*range(found), *[-1] * false], int)
+    required = np.ones(found + missed, bool)
+    matching = Matching(partner, np.zeros(found + false, bool), required)
     none = np.zeros((0, 4), np.float32)
-    return JudgedImage(path, truth, none, truth.above(2.0), count, None)
+    return JudgedImage(path, same(found + missed), none, same(found + false), matching, None)
 
 
 def test_examples_are_ranked_by_how_well_boxes_and_objects_met(coco):
     files = sorted((coco / 'images/train').iterdir())
-    counts = [MatchCount(3, 1, 0), MatchCount(5, 0, 0), MatchCount(0, 4, 2), MatchCount(0, 0, 0)]
-    images = [judged(f, c) for f, c in zip(files, counts)]
+    counts = [(3, 1, 0), (5, 0, 0), (0, 4, 2), (0, 0, 0)]
+    images = [judged(f, *c) for f, c in zip(files, counts)]
     assert [i.f1 for i in images] == pytest.approx([6 / 7, 1.0, 0.0, 1.0])
     best, worst = examples(images, 2)
     assert [e.name for e in best] == [files[1].name, files[0].name]
     assert [e.name for e in worst] == [files[2].name, files[0].name]
     assert worst[0].caption == '0 found, 4 missed, 2 false'
+
+
+def test_frames_beside_a_chosen_one_are_no_further_example(coco):
+    file = next((coco / 'images/train').iterdir())
+    copies = [shutil.copy(file, file.with_name(f'{n:02}.png')) for n in range(16)]
+    images = [judged(copy, 0, 30 - n, 0) for n, copy in enumerate(copies)]
+    _, worst = examples(images, 2)  # of 16, at least three apart
+    assert [e.caption for e in worst] == [f'0 found, {n} missed, 0 false' for n in (30, 27)]
+
+
+@pytest.mark.parametrize(
+    ('counts', 'colour'),
+    [
+        ((1, 0, 0), (230, 200, 120)),
+        ((0, 1, 0), (120, 220, 90)),
+        ((0, 0, 1), (60, 120, 255)),
+    ],
+)
+def test_boxes_of_an_example_have_the_colour_of_their_fate(coco, counts, colour):
+    file = next((coco / 'images/train').iterdir())
+    picture = _draw(np.zeros((64, 80), np.uint8), judged(file, *counts, box=(20, 30, 50, 50)))
+    line = picture[30 * 7, 35 * 7]  # 560 pixels for 80
+    assert line.tolist() == pytest.approx(colour, rel=0.12)  # smoothed against black
