@@ -52,6 +52,19 @@ def test_taps_have_the_promised_strides_and_channels(name, dilate):
     }
 
 
+@pytest.mark.parametrize('name', ONE_OF_EACH)
+def test_map_of_stride_four_comes_where_it_is_asked_for(name):
+    torch.manual_seed(0)
+    backbone = build(name, strides=(4, 16))
+    with torch.inference_mode():
+        features = backbone(torch.rand(1, 3, 64, 96))
+    assert {k: tuple(v.shape) for k, v in features.items()} == {
+        4: (1, backbone.channels[4], 16, 24),
+        16: (1, backbone.channels[16], 4, 6),
+    }
+    assert backbone.channels[4] == {'resnet18': 64, 'efficientnet_lite0': 24}.get(name, 40)
+
+
 @pytest.mark.parametrize(
     ('name', 'parameters'),
     [

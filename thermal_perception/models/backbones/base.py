@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+STRIDES = (8, 16, 32)
 
 
 class FoldedStem(NamedTuple):
@@ -27,7 +28,7 @@ class Backbone(nn.Module, ABC):
     """An image encoder.
 
     Attributes:
-        channels: output channels by stride 8, 16 and 32.
+        channels: of the returned maps by stride.
         mean: of the input in [0, 1], per channel, as the published weights expect it.
         std: matching standard deviation.
         in_channels: 3, or 1 for a stem that sees the grey channel once.
@@ -47,7 +48,10 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Map normalised (B, in_channels, H, W) to C3, C4, C5 by stride."""
+        """Map normalised (B, in_channels, H, W) to the maps asked for, by stride.
+
+        With `dilate`, the map under 32 has stride 16.
+        """
 
     @abstractmethod
     def freeze_early(self) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from thermal_perception.models.backbones.base import Backbone
+from thermal_perception.models.backbones.base import Backbone, STRIDES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,11 +131,18 @@ class Stage(nn.Module):
 class ConvNeXtV2(Backbone):
     """ConvNeXt V2 without its classifier."""
 
-    def __init__(self, name: str, *, dilate: bool = False, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        dilate: bool = False,
+        in_channels: int = 3,
+        strides: tuple[int, ...] = STRIDES,
+    ) -> None:
         """Create the network with random weights; see `make_backbone`."""
         super().__init__(in_channels=in_channels)
         depths, width = _SHAPES[name]
-        self.channels = {8: 2 * width, 16: 4 * width, 32: 8 * width}
+        self.channels = {stride: width * stride // 4 for stride in strides}
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 4, stride=4), LayerNorm2d(width, eps=EPS)
         )
@@ -158,12 +165,13 @@ class ConvNeXtV2(Backbone):
         self._start()
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Return C3, C4, C5 by stride; with `dilate`, the map under 32 has stride 16."""
-        x = self.stages[0](self.stem(x))
+        """Return the maps asked for by stride; see `Backbone`."""
+        x = self.stem(x)
         features = {}
-        for index, stride in enumerate(self.channels, start=1):
-            x = self.stages[index](x)
-            features[stride] = self.tap_norms[str(stride)](x)
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if 4 << index in self.channels:
+                features[4 << index] = self.tap_norms[str(4 << index)](x)
         return features
 
     def freeze_early(self) -> None:

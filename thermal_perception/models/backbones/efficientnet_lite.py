@@ -13,7 +13,7 @@ from typing import NamedTuple, TYPE_CHECKING
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from thermal_perception.models.backbones.base import Backbone, fold_into_norm
+from thermal_perception.models.backbones.base import Backbone, fold_into_norm, STRIDES
 from thermal_perception.models.layers import conv_bn, FrozenBatchNorm2d
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ _STAGES = (
     _Stage(4, 5, 2, 6, 192),
     _Stage(1, 3, 1, 6, 320),
 )
-_TAPS = {4: 8, 10: 16, 15: 32}  # block index -> stride of its output
+_TAPS = {2: 4, 4: 8, 10: 16, 15: 32}  # block index -> stride of its output
+_CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
 
 
 class SamePadConv2d(nn.Conv2d):
@@ -113,26 +114,31 @@ class EfficientNetLite0(Backbone):
     Its ImageNet weights expect (x - 127) / 128 of 8-bit values.
     """
 
-    channels = {8: 40, 16: 112, 32: 320}
     rgb_mean = (127 / 255,) * 3
     rgb_std = (128 / 255,) * 3
 
     def __init__(
-        self, *, affine: bool = True, dilate: bool = False, in_channels: int = 3
+        self,
+        *,
+        affine: bool = True,
+        dilate: bool = False,
+        in_channels: int = 3,
+        strides: tuple[int, ...] = STRIDES,
     ) -> None:
         """Create the network with random weights; see `make_backbone`."""
         super().__init__(in_channels=in_channels)
+        self.channels = {stride: _CHANNELS[stride] for stride in strides}
         self._conv_stem = SamePadConv2d(in_channels, 32, 3, stride=2, bias=False)
         self._bn0 = FrozenBatchNorm2d(32, eps=BN_EPS, affine=affine)
         self._blocks = nn.ModuleList(_blocks(affine=affine, dilate=dilate))
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Return C3, C4, C5 by stride; with `dilate`, the map under 32 has stride 16."""
+        """Return the maps asked for by stride; see `Backbone`."""
         x = F.relu6(conv_bn(self._conv_stem, self._bn0, x))
         features = {}
         for index, block in enumerate(self._blocks):
             x = block(x)
-            if index in _TAPS:
+            if _TAPS.get(index) in self.channels:
                 features[_TAPS[index]] = x
         return features
 

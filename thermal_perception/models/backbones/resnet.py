@@ -14,7 +14,7 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from thermal_perception.models.backbones.base import Backbone, fold_into_norm, he_init
+from thermal_perception.models.backbones.base import Backbone, fold_into_norm, he_init, STRIDES
 from thermal_perception.models.layers import conv_bn, FoldingConv2d, FrozenBatchNorm2d
 
 if TYPE_CHECKING:
@@ -113,13 +113,19 @@ class ResNet(Backbone):
     """ResNet without its classifier."""
 
     def __init__(
-        self, name: str, *, affine: bool = False, dilate: bool = False, in_channels: int = 3
+        self,
+        name: str,
+        *,
+        affine: bool = False,
+        dilate: bool = False,
+        in_channels: int = 3,
+        strides: tuple[int, ...] = STRIDES,
     ) -> None:
         """Create the network with random weights; see `make_backbone`."""
         super().__init__(in_channels=in_channels)
         block, depths = _SHAPES[name]
         self.affine, self.block = affine, block
-        self.channels = {8 << i: (128 << i) * block.expansion for i in range(3)}
+        self.channels = {stride: 16 * stride * block.expansion for stride in strides}
         self.conv1 = _conv(in_channels, 64, 7, 2)
         self.bn1 = FrozenBatchNorm2d(64, affine=affine)
         self.layer1 = self._layer(64, 64, depths[0], stride=1)
@@ -132,12 +138,15 @@ class ResNet(Backbone):
         self._quieten_branches()
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Return C3, C4, C5 by stride; with `dilate`, the map under 32 has stride 16."""
+        """Return the maps asked for by stride; see `Backbone`."""
         x = F.relu(conv_bn(self.conv1, self.bn1, x))
         x = F.max_pool2d(x, 3, stride=2, padding=1)
-        c3 = self.layer2(self.layer1(x))
-        c4 = self.layer3(c3)
-        return {8: c3, 16: c4, 32: self.layer4(c4)}
+        features = {}
+        for index, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):
+            x = stage(x)
+            if 4 << index in self.channels:
+                features[4 << index] = x
+        return features
 
     def freeze_early(self) -> None:
         """Keep the stem and the first stage as they are, as DETR does."""
