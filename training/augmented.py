@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import NamedTuple, TYPE_CHECKING
 
 from thermal_perception.config import from_mapping
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.datasets import DataFolder
-from training.datasets.sheet import Sample
 from training.fit import model_info
 from training.samples import TrainingSamples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import numpy as np
     from numpy.typing import NDArray
 
     from thermal_perception.types import Frame
     from training.config import TrainingConfig
+    from training.samples import Sample
+
+
+class FirstSamples(NamedTuple):
+    """What one process of `fit` would draw first.
+
+    Attributes:
+        samples: as the network gets them.
+        captions: data set, depth and image of each.
+        class_names: in label order.
+    """
+
+    samples: list[Sample]
+    captions: list[str]
+    class_names: tuple[str, ...]
 
 
 class _Witness(Preprocess):
@@ -38,50 +49,34 @@ class _Witness(Preprocess):
         return super().thermal(frame, out)
 
 
-def first_samples(
-    config: TrainingConfig, root: Path, count: int
-) -> tuple[list[Sample], tuple[str, ...]]:
+def first_samples(config: TrainingConfig, root: Path, count: int) -> FirstSamples:
     """Draw what one process of `fit` would draw first.
 
     Args:
         config: the experiment.
         root: folder that relative data sets are in.
         count: samples at most.
-
-    Returns:
-        Samples, their captions telling data set, depth and image; and the names of the classes.
     """
     info = model_info(config)
     witness = _Witness(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     # Decoded when drawn: a sheet needs few of the images.
     folders = [DataFolder(replace(d, lazy=True), info.class_names, root) for d in config.train]
     samples = TrainingSamples(folders, config.augment, witness, seed=config.seed)
-    drawn = []
+    first = FirstSamples([], [], info.class_names)
     for position, pair in enumerate(samples.order(0)[:count]):
         witness.bits.clear()
-        image, target = samples.sample(pair, epoch=0, position=position)
+        first.samples.append(samples.sample(pair, epoch=0, position=position))
         folder = folders[pair[0]]
         depth = ' and '.join(str(b) for b in sorted(witness.bits))
         name = Path(folder.config.directory).name
-        caption = f'{name}, {depth} bit, {folder.records[pair[1]].name}'
-        boxes = _to_pixels(target.boxes.numpy(), image.shape)
-        drawn.append(Sample(image, boxes, target.labels.numpy(), caption))
-    return drawn, info.class_names
+        first.captions.append(f'{name}, {depth} bit, {folder.records[pair[1]].name}')
+    return first
 
 
-def describe(samples: Sequence[Sample], class_names: Sequence[str]) -> str:
+def describe(first: FirstSamples) -> str:
     """Return how many samples of which data set and depth there are, and boxes per class."""
-    sources = Counter(', '.join(s.caption.split(', ')[:2]) for s in samples)
-    boxes = Counter(class_names[label] for s in samples for label in s.labels.tolist())
+    sources = Counter(', '.join(caption.split(', ')[:2]) for caption in first.captions)
+    boxes = Counter(first.class_names[n] for s in first.samples for n in s.labels.tolist())
     lines = [f'{n:4} samples of {source}' for source, n in sorted(sources.items())]
-    lines += [f'{boxes[name]:4} boxes of {name}' for name in class_names]
+    lines += [f'{boxes[name]:4} boxes of {name}' for name in first.class_names]
     return '\n'.join(lines)
-
-
-def _to_pixels(
-    boxes_cxcywh_norm: NDArray[np.float32], size: tuple[int, ...]
-) -> NDArray[np.float32]:
-    centre, extent = boxes_cxcywh_norm[:, :2], boxes_cxcywh_norm[:, 2:]
-    corners = np.concatenate((centre - extent / 2, centre + extent / 2), 1)
-    sides = np.array([size[1], size[0]] * 2, np.float32)
-    return np.asarray(corners * sides, np.float32)

@@ -385,9 +385,9 @@ def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
 
 def _plain(batch: Batch) -> dict[str, Any]:
     """Return a batch as tensors that load without our classes."""
+    tensors = {k: v.cpu() for k, v in batch._asdict().items() if isinstance(v, torch.Tensor)}
     return {
-        'images': batch.images.cpu(),
-        'padding': None if batch.padding is None else batch.padding.cpu(),
+        **tensors,
         'labels': [target.labels.cpu() for target in batch.targets],
         'boxes': [target.boxes.cpu() for target in batch.targets],
     }

@@ -103,11 +103,12 @@ def _samples(args: argparse.Namespace) -> int:
     if args.output is None:
         raise ConfigError('--augmented: found no --output, expected a file for the samples')
     config = training_config(args.augmented, args.set)
-    samples, names = augmented.first_samples(config, Path(args.directory), args.images)
-    print(f'{args.augmented}: the first {len(samples)} samples of epoch 1, seed {config.seed}')
-    print(augmented.describe(samples, names))
-    _write(args.output, sample_sheet(samples, names))
-    print(f'contact sheet of {len(samples)} samples: {args.output}')
+    first = augmented.first_samples(config, Path(args.directory), args.images)
+    count = len(first.samples)
+    print(f'{args.augmented}: the first {count} samples of epoch 1, seed {config.seed}')
+    print(augmented.describe(first))
+    _write(args.output, sample_sheet(*first))
+    print(f'contact sheet of {count} samples: {args.output}')
     return 0
 
 

@@ -47,7 +47,7 @@ class DetectionTask(nn.Module):
     def forward(self, sealed: Sealed) -> Terms:
         """Return the terms; the criterion itself works in single precision."""
         batch = sealed.batch
-        images = batch.images.contiguous(memory_format=torch.channels_last)
+        images = batch.thermal.contiguous(memory_format=torch.channels_last)
         output = self.model(images, batch.padding, batch.targets)
         with torch.autocast(images.device.type, enabled=False):
             losses = self.criterion(output, batch.targets, sealed.num_boxes)

@@ -227,7 +227,7 @@ def test_the_batch_of_a_loss_that_is_not_finite_is_kept(make_trainer):
         trainer.fit()
     kept = torch.load(trainer.folder.path / 'nonfinite.pt', weights_only=True)['batches']
     expected = trainer.samples.batch(trainer._order(0)[:2], epoch=0, first=0)
-    assert torch.equal(kept[0]['images'], expected.images)
+    assert torch.equal(kept[0]['thermal'], expected.thermal)
     assert torch.equal(kept[0]['boxes'][1], expected.targets[1].boxes)
 
 

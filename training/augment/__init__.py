@@ -6,6 +6,7 @@ and boxes, oriented boxes, masks and flow move with exactly the same matrix.
 
 from __future__ import annotations
 
+from training.augment.colour import jitter_colour
 from training.augment.compose import cut_object, paste_object, Patch, quadrants
 from training.augment.config import AugmentConfig
 from training.augment.pairs import dropped_camera, misregistered
@@ -29,6 +30,7 @@ __all__ = [
     'warp_mask',
     'warp_flow',
     'jitter_intensity',
+    'jitter_colour',
     'dropped_camera',
     'misregistered',
     'quadrants',

@@ -37,6 +37,10 @@ class AugmentConfig:
         paste: probability that an object of a rare class is pasted in from another image.
         drop_thermal: two cameras: probability that the thermal image is missing.
         drop_rgb: two cameras: probability that the colour image is missing; never both.
+        rgb_gain: range of the factor on the colour image, drawn log-uniformly: its exposure.
+        rgb_gamma: range of its exponent.
+        rgb_balance: largest relative change of a colour channel against the others.
+        rgb_noise: largest standard deviation of white noise added to it.
         misregister_px: two cameras: largest shift of the colour image against the thermal one.
         misregister_deg: two cameras: largest rotation, degrees.
         misregister_zoom: two cameras: largest relative change of size.
@@ -65,6 +69,10 @@ class AugmentConfig:
     paste: float = 0.0
     drop_thermal: float = 0.0
     drop_rgb: float = 0.0
+    rgb_gain: tuple[float, float] = (0.8, 1.25)
+    rgb_gamma: tuple[float, float] = (0.8, 1.25)
+    rgb_balance: float = 0.05
+    rgb_noise: float = 0.015
     misregister_px: float = 0.0
     misregister_deg: float = 0.0
     misregister_zoom: float = 0.0

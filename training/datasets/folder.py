@@ -7,7 +7,7 @@ import json
 import logging
 from pathlib import Path
 import re
-from typing import Any, Literal, TYPE_CHECKING
+from typing import Any, Literal, NamedTuple, TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dataset import thermal_frame
@@ -80,6 +80,22 @@ def list_records(
     return Listing(tuple(records), tuple(problems), labels.class_names, layout)
 
 
+class Drawn(NamedTuple):
+    """One image with everything known about it.
+
+    Attributes:
+        record: its objects.
+        thermal: thermal image as the robot would see it.
+        rgb: colour image as the robot would see it; None if the samples need none.
+        mask: (H, W) uint8 class ids; None if the samples need none.
+    """
+
+    record: Record
+    thermal: Frame
+    rgb: Frame | None
+    mask: NDArray[Any] | None
+
+
 class DataFolder:
     """The usable records of one split, with their images decoded once or when drawn.
 
@@ -111,7 +127,9 @@ class DataFolder:
         """
         self.config = config
         self.class_names = tuple(class_names)
+        self.pictures = tuple(pictures)
         listing = list_records(config, class_names, root)
+        self.labelled = listing.layout.labelled
         self.mask_names = listing.layout.mask_names
         self.problems = list(listing.problems)
         records = [r for r in listing.records if self._has(r, pictures)]
@@ -142,8 +160,8 @@ class DataFolder:
         name = self.records[index].path.name
         return Frame(self._images['rgb'][index], 0, name, 'rgb', encoding='bgr8', valid_bits=8)
 
-    def draw(self, index: int) -> tuple[Record, Frame]:
-        """Return a record and its thermal frame; one that cannot be read gives way to the next.
+    def draw(self, index: int) -> Drawn:
+        """Return all about an image; one that cannot be read gives way to the next.
 
         Only images decoded when drawn can turn out unreadable here. The same files always give
         the same answer, so a resumed run draws the same samples.
@@ -154,14 +172,15 @@ class DataFolder:
         for step in range(len(self)):
             chosen = (index + step) % len(self)
             try:
-                frame = self.frame(chosen)
+                drawn = self._drawn(chosen)
             except DatasetError as error:
                 self._skip(chosen, error)
                 continue
-            record = self.records[chosen]
-            if self.config.lazy:  # its size was not known before
-                record, _ = drop_impossible_boxes(record, frame.size)
-            return record, frame
+            if not self.config.lazy:
+                return drawn
+            # Its size was not known before.
+            record, _ = drop_impossible_boxes(drawn.record, drawn.thermal.size)
+            return drawn._replace(record=record)
         raise DatasetError(f'{self.config.directory}: no image can be read; {self.problems[-1]}')
 
     def mask(self, index: int) -> NDArray[Any]:
@@ -171,6 +190,11 @@ class DataFolder:
     def truth(self) -> dict[str, Any]:
         """Return COCO annotations of the usable images."""
         return to_coco(self.records, self.class_names)
+
+    def _drawn(self, index: int) -> Drawn:
+        rgb = self.rgb_frame(index) if 'rgb' in self.pictures else None
+        mask = self.mask(index) if 'mask' in self.pictures else None
+        return Drawn(self.records[index], self.frame(index), rgb, mask)
 
     def _skip(self, index: int, error: DatasetError) -> None:
         """List and log an image that turned out unreadable, the first time it is drawn."""

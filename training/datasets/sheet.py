@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.datasets.record import Record
+    from training.samples import Sample
 
     Image = NDArray[Any]
     Colour = tuple[int, int, int]
@@ -38,22 +39,6 @@ _COLOURS: tuple[Colour, ...] = (
     (178, 114, 0),
     (255, 255, 255),
 )
-
-
-class Sample(NamedTuple):
-    """A training sample to be drawn.
-
-    Attributes:
-        image: (H, W) float32 in 0..1, as the network gets it.
-        boxes_xyxy_px: (N, 4) in its pixels.
-        labels: (N,) index of the class.
-        caption: what to write below.
-    """
-
-    image: NDArray[np.float32]
-    boxes_xyxy_px: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    caption: str
 
 
 def contact_sheet(
@@ -82,13 +67,20 @@ def contact_sheet(
     return _arranged(tiles, names, columns * (CELL[1] + _GAP))
 
 
-def sample_sheet(samples: Sequence[Sample], class_names: Sequence[str]) -> Image:
-    """Draw training samples in a grid, pixel for pixel.
+def sample_sheet(
+    samples: Sequence[Sample], captions: Sequence[str], class_names: Sequence[str]
+) -> Image:
+    """Draw training samples in a grid, pixel for pixel, the colour image right of the thermal one.
+
+    Args:
+        samples: what to draw.
+        captions: what to write below each.
+        class_names: names by label, for the legend.
 
     Returns:
         (H, W, 3) uint8 in B, G, R order.
     """
-    tiles = [_sample_tile(sample) for sample in samples]
+    tiles = [_sample_tile(*shown) for shown in zip(samples, captions)]
     width = max(tile.shape[1] for tile in tiles)
     tiles = [_widened(tile, width) for tile in tiles]
     return _arranged(tiles, _coloured(class_names), _SHEET_WIDTH)
@@ -144,11 +136,18 @@ def _arranged(tiles: Sequence[Image], names: Sequence[tuple[str, Colour]], width
     return np.concatenate([_legend(names, rows[0].shape[1]), *rows] if names else rows)
 
 
-def _sample_tile(sample: Sample) -> Image:
-    grey = (sample.image * 255).round().clip(0, 255).astype(np.uint8)
-    image = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-    _draw_outlines(image, sample.labels, _box_corners(sample.boxes_xyxy_px), 1.0)
-    return np.concatenate([image, _text_line(sample.caption, image.shape[1], _CAPTION)])
+def _sample_tile(sample: Sample, caption: str) -> Image:
+    images = [cv2.cvtColor(_to_bytes(sample.thermal), cv2.COLOR_GRAY2BGR)]
+    if sample.rgb is not None:
+        images.append(np.ascontiguousarray(_to_bytes(sample.rgb)[..., ::-1]))
+    for image in images:
+        _draw_outlines(image, sample.labels, _box_corners(sample.boxes_xyxy_px), 1.0)
+    joined = np.concatenate(_spaced(images, axis=1), axis=1)
+    return np.concatenate([joined, _text_line(caption, joined.shape[1], _CAPTION)])
+
+
+def _to_bytes(image: NDArray[np.float32]) -> Image:
+    return (image * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def _tile(record: Record, mask_colours: Sequence[Colour]) -> Image:

@@ -113,7 +113,7 @@ def test_a_data_set_without_readable_annotations_is_refused_by_file(coco, break_
 def test_an_image_that_cannot_be_read_is_left_out_and_listed(coco, break_it, reason, lazy):
     break_it(coco / 'images/train/frame_0002.png')
     folder = DataFolder(DatasetConfig(str(coco), lazy=lazy), CLASSES)
-    drawn = {folder.draw(i)[0].name for i in range(len(folder))}
+    drawn = {folder.draw(i).record.name for i in range(len(folder))}
     assert drawn == {'frame_0000', 'frame_0001', 'frame_0003'}
     (problem,) = folder.problems
     assert (problem.path.name, problem.kind) == ('frame_0002.png', 'unreadable image')
@@ -195,7 +195,7 @@ def test_a_lazy_image_found_broken_when_drawn_gives_way_to_the_next_and_is_liste
     data[40:-20] = bytes(len(data) - 60)  # the end mark stays, the pixels do not
     file.write_bytes(data)
     folder = DataFolder(DatasetConfig(str(coco), lazy=True), CLASSES)
-    assert [folder.draw(i)[0].name[-1] for i in (1, 2, 1)] == ['2', '2', '2']
+    assert [folder.draw(i).record.name[-1] for i in (1, 2, 1)] == ['2', '2', '2']
     assert [p.path.name for p in folder.problems] == ['frame_0001.png']
 
 

@@ -84,6 +84,8 @@ class Layout:
         default_split: what `inspect` shows if no split is named.
         class_map: spellings to lower-snake-case classes; see `DatasetConfig.class_map`.
         oriented: whether objects have oriented boxes.
+        labelled: whether objects are named at all; if not, an image without is not known to be
+            empty.
         mask_names: class names by id, where the set has label images.
         mask_colours: R, G, B of each of them, as its authors paint them.
     """
@@ -93,5 +95,6 @@ class Layout:
     default_split: str | None = 'train'
     class_map: dict[str, str] = field(default_factory=dict)
     oriented: bool = False
+    labelled: bool = True
     mask_names: tuple[str, ...] = ()
     mask_colours: tuple[tuple[int, int, int], ...] = ()

@@ -65,4 +65,6 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     return Found(images, items)
 
 
-LAYOUT = Layout(read, TREE, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS)
+LAYOUT = Layout(
+    read, TREE, labelled=False, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS
+)

@@ -31,4 +31,6 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     return pair_folders(thermal, rgb, None, masks=masks)
 
 
-LAYOUT = Layout(read, TREE, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS)
+LAYOUT = Layout(
+    read, TREE, labelled=False, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS
+)

@@ -31,4 +31,4 @@ def read(directory: Path, config: DatasetConfig) -> Found:
     return pair_folders(thermal, rgb, names)
 
 
-LAYOUT = Layout(read, TREE, default_split=None)
+LAYOUT = Layout(read, TREE, default_split=None, labelled=False)

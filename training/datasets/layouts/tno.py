@@ -96,4 +96,4 @@ def _number(path: Path) -> str:
     return digits[-1] if digits else ''
 
 
-LAYOUT = Layout(read, TREE, default_split=None)
+LAYOUT = Layout(read, TREE, default_split=None, labelled=False)

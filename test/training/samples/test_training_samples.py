@@ -11,7 +11,7 @@ from thermal_perception.errors import ConfigError
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.augment import AugmentConfig
 from training.datasets import DataFolder, DatasetConfig
-from training.samples import collate, TrainingSamples
+from training.samples import collate, Sample, TrainingSamples
 
 CLASSES = ('person', 'car')
 STILL = {
@@ -33,6 +33,12 @@ def still(folder, **changes):
     return TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
 
 
+def white(height, width):
+    return Sample(
+        np.ones((height, width), np.float32), np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    )
+
+
 def blank(count):
     return [(np.full((64, 64), 90, np.uint8), [], []) for _ in range(count)]
 
@@ -43,18 +49,19 @@ def test_ignore_regions_are_no_objects_and_are_wiped_out_of_samples(tmp_path, wr
     write(tmp_path, [scene], crowd=[(0, (8, 8, 24, 24))])
     folder = DataFolder(DatasetConfig(str(tmp_path)), CLASSES)
     assert_allclose(folder.records[0].ignore_xyxy_px, [[8, 8, 24, 24]])
-    sample, target = still(folder).sample((0, 0), epoch=0, position=0)
-    assert target.labels.tolist() == [1]
-    assert_allclose(sample[8:24, 8:24], 0.35)
-    assert_allclose(sample[40:60, 40:60], 200 / 255, atol=1e-6)
+    sample = still(folder).sample((0, 0), epoch=0, position=0)
+    assert sample.labels.tolist() == [1]
+    assert_allclose(sample.thermal[8:24, 8:24], 0.35)
+    assert_allclose(sample.thermal[40:60, 40:60], 200 / 255, atol=1e-6)
 
 
 def test_targets_are_centre_and_size_relative_to_the_sample(tmp_path, write):
     scene = (np.full((64, 64), 90, np.uint8), [(16, 8, 48, 40)], [1])
     folder = DataFolder(DatasetConfig(str(write(tmp_path, [scene]))), CLASSES)
-    sample, target = still(folder).sample((0, 0), epoch=0, position=0)
-    assert sample.shape == (64, 64)
-    assert_allclose(sample, 90 / 255, atol=1e-6)
+    sample = still(folder).sample((0, 0), epoch=0, position=0)
+    assert sample.thermal.shape == (64, 64)
+    assert_allclose(sample.thermal, 90 / 255, atol=1e-6)
+    target = sample.target()
     assert_allclose(target.boxes.numpy(), [[0.5, 0.375, 0.5, 0.5]])
     assert target.labels.dtype == torch.int64
 
@@ -62,12 +69,12 @@ def test_targets_are_centre_and_size_relative_to_the_sample(tmp_path, write):
 def test_a_sample_depends_on_seed_epoch_and_position_only(make_samples):
     first, second = make_samples(), make_samples()
     second.sample((0, 3), epoch=5, position=9)  # what was drawn before does not matter
-    image, target = first.sample((0, 1), epoch=2, position=7)
-    same_image, same_target = second.sample((0, 1), epoch=2, position=7)
-    assert_array_equal(image, same_image)
-    assert torch.equal(target.boxes, same_target.boxes)
-    other, _ = first.sample((0, 1), epoch=3, position=7)
-    assert np.abs(other - image).max() > 0.01
+    drawn = first.sample((0, 1), epoch=2, position=7)
+    same = second.sample((0, 1), epoch=2, position=7)
+    assert_array_equal(drawn.thermal, same.thermal)
+    assert_array_equal(drawn.boxes_xyxy_px, same.boxes_xyxy_px)
+    other = first.sample((0, 1), epoch=3, position=7)
+    assert np.abs(other.thermal - drawn.thermal).max() > 0.01
 
 
 def test_order_is_a_shuffle_of_all_images_and_changes_with_the_epoch(make_samples):
@@ -106,32 +113,34 @@ def test_slivers_at_the_border_are_wiped_out_and_not_asked_for(tmp_path, write):
     augment = AugmentConfig(crop_size=(64, 32), min_visible=0.5, **STILL)
     samples = TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
     for position in range(30):
-        sample, target = samples.sample((0, 0), epoch=0, position=position)
-        bright = (sample > 0.9).sum()
-        assert (bright > 0) == (len(target.labels) == 1)
+        drawn = samples.sample((0, 0), epoch=0, position=position)
+        bright = (drawn.thermal > 0.9).sum()
+        assert (bright > 0) == (len(drawn.labels) == 1)
 
 
 def test_eight_bit_frames_may_pass_as_sixteen_bit_ones(coco, scenes):
     folder = DataFolder(DatasetConfig(str(coco)), CLASSES)
-    sample, _ = still(folder, deep=1.0).sample((0, 0), epoch=0, position=0)
-    assert sample.min() == 0
-    assert sample.max() == 1  # the percentile transform of 16-bit frames spans the interval
+    sample = still(folder, deep=1.0).sample((0, 0), epoch=0, position=0)
+    assert sample.thermal.min() == 0
+    assert sample.thermal.max() == 1  # the percentile transform of 16 bits spans the interval
     plain = scenes[0][0].astype(float)
-    assert np.corrcoef(sample.ravel(), plain.ravel())[0, 1] > 0.9
+    assert np.corrcoef(sample.thermal.ravel(), plain.ravel())[0, 1] > 0.9
 
 
 def test_unequal_images_are_padded_right_and_below_as_on_the_robot():
-    images = [np.ones((40, 60), np.float32), np.ones((64, 30), np.float32)]
-    stacked, padding = collate(images, PreprocessConfig(pad_multiple=32))
-    assert stacked.shape == (2, 1, 64, 64)
-    assert padding[0].sum() == 64 * 64 - 40 * 60
-    assert (stacked[:, 0] == (~padding).float()).all()
-    assert not padding[0, :40, :60].any()
+    batch = collate([white(40, 60), white(64, 30)], PreprocessConfig(pad_multiple=32))
+    assert batch.thermal.shape == (2, 1, 64, 64)
+    assert batch.padding[0].sum() == 64 * 64 - 40 * 60
+    assert (batch.thermal[:, 0] == (~batch.padding).float()).all()
+    assert not batch.padding[0, :40, :60].any()
 
 
 def test_equal_images_of_a_fitting_size_need_no_mask():
-    images = [np.ones((64, 32), np.float32)] * 2
-    assert collate(images, PreprocessConfig(pad_multiple=32))[1] is None
+    batch = collate([white(64, 32)] * 2, PreprocessConfig(pad_multiple=32))
+    assert batch.padding is None
+    assert batch.rgb is None
+    assert batch.present is None
+    assert batch.labelled is None
 
 
 def test_samples_are_the_same_from_memory_from_the_cache_and_decoded_when_drawn(coco, tmp_path):
@@ -145,11 +154,11 @@ def test_samples_are_the_same_from_memory_from_the_cache_and_decoded_when_drawn(
         TrainingSamples([f], augment, Preprocess(PreprocessConfig()), seed=5) for f in folders
     ]
     for position, pair in enumerate(first.order(1)):
-        image, target = first.sample(pair, epoch=1, position=position)
+        drawn = first.sample(pair, epoch=1, position=position)
         for other in others:
-            same_image, same_target = other.sample(pair, epoch=1, position=position)
-            assert_array_equal(same_image, image)
-            assert torch.equal(same_target.boxes, target.boxes)
+            same = other.sample(pair, epoch=1, position=position)
+            assert_array_equal(same.thermal, drawn.thermal)
+            assert_array_equal(same.boxes_xyxy_px, drawn.boxes_xyxy_px)
 
 
 def test_images_of_different_sizes_give_crops_of_one_size(tmp_path, write):
@@ -162,7 +171,7 @@ def test_images_of_different_sizes_give_crops_of_one_size(tmp_path, write):
     augment = AugmentConfig(crop_size=(64, 64))
     samples = TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
     batch = samples.batch(samples.order(0), epoch=0, first=0)
-    assert batch.images.shape == (3, 1, 64, 64)
+    assert batch.thermal.shape == (3, 1, 64, 64)
 
 
 def test_a_broken_image_changes_the_samples_of_no_other(coco):
@@ -179,11 +188,12 @@ def test_a_broken_image_changes_the_samples_of_no_other(coco):
     broken = samples()
     assert broken.order(3) == whole.order(3)
     for image in (0, 2, 3):
-        expected, _ = whole.sample((0, image), epoch=3, position=image)
-        assert_array_equal(broken.sample((0, image), epoch=3, position=image)[0], expected)
-    replaced, _ = broken.sample((0, 1), epoch=3, position=1)
-    instead, _ = whole.sample((0, 2), epoch=3, position=1)
-    assert_array_equal(replaced, instead)
+        expected = whole.sample((0, image), epoch=3, position=image)
+        drawn = broken.sample((0, image), epoch=3, position=image)
+        assert_array_equal(drawn.thermal, expected.thermal)
+    replaced = broken.sample((0, 1), epoch=3, position=1)
+    instead = whole.sample((0, 2), epoch=3, position=1)
+    assert_array_equal(replaced.thermal, instead.thermal)
     assert broken.folders[0].problems[0].kind == 'unreadable image'
 
 
@@ -198,17 +208,17 @@ def bright_share(image, box_cxcywh):
 def test_a_mosaic_shows_objects_of_several_images_where_it_says(make_samples):
     samples = make_samples(**{**STILL, 'mosaic': 1.0, 'min_visible': 0.9})
     for position in range(6):
-        image, target = samples.sample((0, 0), epoch=0, position=position)
-        assert image.shape == (64, 64)
-        for box in target.boxes:
-            assert bright_share(image, box.tolist()) > 0.75
-    again, _ = samples.sample((0, 0), epoch=0, position=5)
-    assert_array_equal(again, image)
+        drawn = samples.sample((0, 0), epoch=0, position=position)
+        assert drawn.thermal.shape == (64, 64)
+        for box in drawn.target().boxes:
+            assert bright_share(drawn.thermal, box.tolist()) > 0.75
+    again = samples.sample((0, 0), epoch=0, position=5)
+    assert_array_equal(again.thermal, drawn.thermal)
 
 
 def test_a_mosaic_of_whole_images_is_refused(make_samples):
     samples = make_samples(mosaic=1.0)
-    samples.augment = replace(samples.augment, crop_size=None)
+    samples.drawer.augment = replace(samples.drawer.augment, crop_size=None)
     with pytest.raises(ConfigError, match='mosaic: found whole images, expected a crop_size'):
         samples.sample((0, 0), epoch=0, position=0)
 
@@ -225,13 +235,14 @@ def test_pasted_objects_are_of_rare_classes_and_get_a_target(tmp_path, write):
     samples = TrainingSamples([folder], augment, Preprocess(PreprocessConfig()), seed=0)
     pasted = []
     for position in range(20):
-        shown, target = samples.sample((0, 0), epoch=0, position=position)
-        pasted += target.labels[1:].tolist()
-        for box in target.boxes[1:]:
-            assert bright_share(shown, box.tolist()) > 0.7
+        drawn = samples.sample((0, 0), epoch=0, position=position)
+        pasted += drawn.labels[1:].tolist()
+        for box in drawn.target().boxes[1:]:
+            assert bright_share(drawn.thermal, box.tolist()) > 0.7
     assert len(pasted) > 10
     assert pasted.count(1) > 3 * pasted.count(0)
-    assert_array_equal(shown, samples.sample((0, 0), epoch=0, position=19)[0])
+    again = samples.sample((0, 0), epoch=0, position=19)
+    assert_array_equal(drawn.thermal, again.thermal)
 
 
 def test_what_is_rare_is_judged_within_the_folder_that_is_pasted_from(tmp_path, write):
@@ -243,7 +254,7 @@ def test_what_is_rare_is_judged_within_the_folder_that_is_pasted_from(tmp_path, 
     other = DataFolder(DatasetConfig(str(write(tmp_path / 'b', there))), CLASSES)
     augment = AugmentConfig(crop_size=(128, 128), **{**STILL, 'paste': 1.0})
     samples = TrainingSamples([here, other], augment, Preprocess(PreprocessConfig()), seed=0)
-    drawn = [samples.sample((0, 0), epoch=0, position=p)[1].labels[3:].tolist() for p in range(40)]
+    drawn = [samples.sample((0, 0), epoch=0, position=p).labels[3:].tolist() for p in range(40)]
     pasted = np.bincount(np.concatenate(drawn).astype(int), minlength=2)
     # Two of class 0 at a quarter each against one of class 1: twice as many of the rarer.
     assert pasted.sum() > 20
@@ -253,5 +264,5 @@ def test_what_is_rare_is_judged_within_the_folder_that_is_pasted_from(tmp_path, 
 def test_nothing_is_pasted_from_a_folder_without_objects(tmp_path, write):
     scenes = [(np.full((64, 64), 60, np.uint8), [], [])]
     samples = still(DataFolder(DatasetConfig(str(write(tmp_path, scenes))), CLASSES), paste=1.0)
-    _, target = samples.sample((0, 0), epoch=0, position=0)
-    assert len(target.labels) == 0
+    drawn = samples.sample((0, 0), epoch=0, position=0)
+    assert len(drawn.labels) == 0
