@@ -12,6 +12,7 @@ from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.datasets import DataFolder
 from training.fit import model_info
 from training.samples import TrainingSamples
+from training.systems import SYSTEMS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,11 @@ def first_samples(config: TrainingConfig, root: Path, count: int) -> FirstSample
     info = model_info(config)
     witness = _Witness(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     # Decoded when drawn: a sheet needs few of the images.
-    folders = [DataFolder(replace(d, lazy=True), info.class_names, root) for d in config.train]
+    pictures = SYSTEMS[info.architecture].pictures
+    folders = [
+        DataFolder(replace(d, lazy=True), info.class_names, root, pictures=pictures)
+        for d in config.train
+    ]
     samples = TrainingSamples(folders, config.augment, witness, seed=config.seed)
     first = FirstSamples([], [], info.class_names)
     for position, pair in enumerate(samples.order(0)[:count]):

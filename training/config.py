@@ -9,7 +9,6 @@ from thermal_perception.config import from_mapping, read_yaml, set_by_path
 from thermal_perception.errors import ConfigError
 from training.augment import AugmentConfig
 from training.datasets import DatasetConfig
-from training.losses import LossConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +62,7 @@ class TrainingConfig:
         batch: samples per micro-batch.
         seed: of weights, order and augmentation.
         augment: see `AugmentConfig`.
-        loss: see `LossConfig`.
+        loss: options of the system's losses, for Fusion DETR those of `LossConfig`.
         optimiser: see `OptimiserConfig`.
         precision: `fp32`, `bf16` (autocast) or `fp16` (autocast with loss scaling, GPU).
         evaluate_every: epochs between evaluations on `dev`.
@@ -84,7 +83,7 @@ class TrainingConfig:
     batch: int = 4
     seed: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+    loss: dict[str, Any] = field(default_factory=dict)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     precision: Literal['fp32', 'bf16', 'fp16'] = 'fp32'
     evaluate_every: int = 1

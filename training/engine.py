@@ -14,7 +14,6 @@ from tqdm import tqdm
 from thermal_perception.config import to_mapping
 from training.hardware import make_fabric
 from training.interrupt import StopRequest
-from training.losses import FusionDetrCriterion
 from training.optimise import (
     AveragedWeights,
     learning_rate_factor,
@@ -22,7 +21,7 @@ from training.optimise import (
     set_learning_rates,
 )
 from training.run_folder import RunFolder
-from training.task import DetectionTask, Sealed
+from training.task import Sealed
 from training.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -30,11 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightning_fabric import Fabric
-    from torch import nn, Tensor
+    from torch import Tensor
 
     from thermal_perception.models.checkpoint import CheckpointInfo
     from training.config import TrainingConfig
     from training.samples import Batch, TrainingSamples
+    from training.task import Task
 
 Outcome = Literal['finished', 'early', 'stopped']
 """How `fit` ended: all epochs, no better for too long, or asked to stop."""
@@ -66,7 +66,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        task: Task,
         samples: TrainingSamples,
         config: TrainingConfig,
         info: CheckpointInfo,
@@ -78,7 +78,7 @@ class Trainer:
         """Wire the parts.
 
         Args:
-            model: network, trained in place.
+            task: network with its losses, trained in place.
             samples: what to train on.
             config: the experiment.
             info: record that the checkpoints carry.
@@ -93,10 +93,9 @@ class Trainer:
         if config.deterministic:
             torch.use_deterministic_algorithms(True)
         self.folder = RunFolder(run, writes=self.fabric.is_global_zero)
-        self.model = model.to(self.fabric.device)
+        self.task = task.to(self.fabric.device)
+        self.model = self.task.model
         self.optimiser = make_optimiser(self.model, config.optimiser)
-        criterion = FusionDetrCriterion(info.config.get('class_loss', 'softmax'), config.loss)
-        self.task = DetectionTask(self.model, criterion)
         self._wrapped, self._stepper = self.fabric.setup(self.task, self.optimiser)
         decay = config.optimiser.ema_decay
         self.average = AveragedWeights(self.model, decay) if decay else None

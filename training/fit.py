@@ -26,6 +26,7 @@ from training.datasets import DataFolder, report_problems
 from training.engine import Trainer
 from training.hardware import make_fabric
 from training.samples import TrainingSamples
+from training.systems import SYSTEMS
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from thermal_perception.evaluation import DetectionMetrics
     from thermal_perception.models.fusion_detr import FusionDetr
     from training.config import TrainingConfig
+    from training.datasets import DatasetConfig
     from training.engine import Outcome
 
 _SENTENCES: dict[Outcome, str] = {
@@ -115,14 +117,18 @@ def make_trainer(
     device = str(fabric.device)
     preprocess = Preprocess(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     cache = args.cache or args.output / 'cache'
+    system = SYSTEMS[info.architecture]
+
+    def folder(data: DatasetConfig) -> DataFolder:
+        return DataFolder(data, info.class_names, args.data, cache, pictures=system.pictures)
+
     with fabric.rank_zero_first():  # it fills the cache
-        folders = [DataFolder(d, info.class_names, args.data, cache) for d in config.train]
-        dev = [DataFolder(d, info.class_names, args.data, cache) for d in config.dev]
+        folders, dev = [folder(d) for d in config.train], [folder(d) for d in config.dev]
     if fabric.is_global_zero:
         report_problems((*folders, *dev), args.output / 'log.jsonl')
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
     return Trainer(
-        model,
+        system.make_task(model, info, config),
         samples,
         config,
         info,

@@ -49,7 +49,7 @@ def learning_rate_factor(step: int, total: int, config: OptimiserConfig) -> floa
 
 
 def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """Return AdamW with the groups of `trainable_groups`, decay where it belongs."""
+    """Return AdamW, with the backbone's own rate, and decay where it belongs."""
     groups = [
         {
             'params': parameters,
@@ -58,11 +58,26 @@ def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Ada
                 config.weight_decay if config.decay_all or not name.endswith('_no_decay') else 0.0
             ),
         }
-        for name, parameters in model.trainable_groups().items()  # type: ignore[operator]
+        for name, parameters in trainable_groups(model).items()
     ]
     for group in groups:
         group['base_lr'] = group['lr']
     return torch.optim.AdamW(groups)
+
+
+def trainable_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Split the trainable parameters into `backbone` and `rest`, each with `*_no_decay`.
+
+    Vectors are not decayed, nor what the model lists by the ends of its names in `undecayed`.
+    """
+    undecayed: tuple[str, ...] = getattr(model, 'undecayed', ())
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = 'backbone' if name.startswith('backbone.') else 'rest'
+            plain = parameter.dim() < 2 or name.endswith(undecayed)
+            groups.setdefault(part + ('_no_decay' if plain else ''), []).append(parameter)
+    return groups
 
 
 def set_learning_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:

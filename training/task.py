@@ -1,14 +1,13 @@
-"""What is trained: a network with its loss, as one module that Fabric can wrap."""
+"""What is trained: a network with its losses, as one module that Fabric can wrap."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple, TYPE_CHECKING
 
-import torch
 from torch import nn, Tensor
 
 if TYPE_CHECKING:
-    from training.losses import FusionDetrCriterion
     from training.samples import Batch
 
 
@@ -32,42 +31,22 @@ class Terms(NamedTuple):
     seen: dict[str, Tensor]
 
 
-class DetectionTask(nn.Module):
-    """Fusion DETR and its criterion: batch in, loss terms out.
+class Task(nn.Module, ABC):
+    """A network with its losses: batch in, loss terms out.
 
     Attributes:
         model: the network, trained in place.
     """
 
-    def __init__(self, model: nn.Module, criterion: FusionDetrCriterion) -> None:
-        """Join the two."""
+    def __init__(self, model: nn.Module) -> None:
+        """Keep the network."""
         super().__init__()
-        self.model, self.criterion = model, criterion
+        self.model = model
 
+    @abstractmethod
     def forward(self, sealed: Sealed) -> Terms:
-        """Return the terms; the criterion itself works in single precision."""
-        batch = sealed.batch
-        images = batch.thermal.contiguous(memory_format=torch.channels_last)
-        output = self.model(images, batch.padding, batch.targets)
-        with torch.autocast(images.device.type, enabled=False):
-            losses = self.criterion(output, batch.targets, sealed.num_boxes)
-        return Terms(losses, {} if output.fusion is None else _spread(output.fusion.alpha_hat))
+        """Return the loss terms of a batch."""
 
     def watched(self) -> dict[str, float]:
-        """Return what tells whether the fusion learns: w, and the gradient of its queries."""
-        found: dict[str, float] = {}
-        for name, parameter in self.model.named_parameters():
-            if name.endswith('fusion.w'):
-                found.update({f'w_{i}': float(w) for i, w in enumerate(parameter.detach())})
-            if name.endswith('fusion.query.weight') and parameter.grad is not None:
-                found['grad_wq'] = float(parameter.grad.norm())
-        return found
-
-
-def _spread(alpha_hat: Tensor) -> dict[str, Tensor]:
-    """Mean, least and greatest weight of each scale over a batch (B, S)."""
-    alpha = alpha_hat.detach()
-    kinds = {'': alpha.mean(0), '_min': alpha.amin(0), '_max': alpha.amax(0)}
-    return {
-        f'alpha{name}_{i}': a for name, values in kinds.items() for i, a in enumerate(values)
-    }
+        """Return what else of the network is worth a line in the log, after the backward pass."""
+        return {}

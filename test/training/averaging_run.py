@@ -17,6 +17,7 @@ from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DataFolder, DatasetConfig
 from training.engine import Trainer
+from training.fusion_detr.task import FusionDetrTask
 from training.hardware import make_fabric
 from training.samples import TrainingSamples
 
@@ -50,7 +51,8 @@ def main(data: Path, output: Path, accumulate: int) -> None:
         'tiny', (DatasetConfig(str(data)),), (), epochs=2, batch=1, optimiser=optimiser
     )
     info = CheckpointInfo('tiny', 'fusion_detr', MODEL, {}, CLASSES)
-    Trainer(model, samples, config, info, output, fabric=fabric).fit()
+    task = FusionDetrTask.make(model, info, config)
+    Trainer(task, samples, config, info, output, fabric=fabric).fit()
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DataFolder, DatasetConfig
 from training.engine import Trainer
+from training.fusion_detr.task import FusionDetrTask
 from training.samples import TrainingSamples
 
 CLASSES = ('person', 'car')
@@ -122,11 +123,12 @@ def make_trainer(tmp_path, make_samples):
         )
         network = {**TINY, **(model or {})}
         torch.manual_seed(config.seed)
+        info = CheckpointInfo('tiny', 'fusion_detr', network, {}, CLASSES)
         return Trainer(
-            make_model('fusion_detr', network, where='test'),
+            FusionDetrTask.make(make_model('fusion_detr', network, where='test'), info, config),
             make_samples(),
             config,
-            CheckpointInfo('tiny', 'fusion_detr', network, {}, CLASSES),
+            info,
             tmp_path / run,
             evaluate=evaluate,
         )

@@ -6,15 +6,12 @@ import signal
 
 import pytest
 import torch
-from torch import nn
-from torch.testing import assert_close
 import yaml
 
 from thermal_perception.config import from_mapping
 from thermal_perception.models.checkpoint import load_checkpoint
-from training.config import OptimiserConfig, TrainingConfig
+from training.config import TrainingConfig
 from training.engine import NonFiniteLossError
-from training.optimise import AveragedWeights, learning_rate_factor, make_optimiser
 
 DENOISED = {'queries': 'anchors', 'class_loss': 'focal', 'denoising': 4, 'dropout': 0.1}
 
@@ -280,21 +277,6 @@ def test_gradients_are_clipped_to_the_global_norm(make_trainer):
     assert first['grad_norm'] > 0.01  # what is logged is the norm before
 
 
-@pytest.mark.parametrize(
-    ('step', 'factor'),
-    [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (79, 1.0), (80, 0.1), (99, 0.1)],
-)
-def test_step_schedule_warms_up_and_drops(step, factor):
-    config = OptimiserConfig(warmup_steps=10, schedule='step', drop_at=0.8)
-    assert learning_rate_factor(step, 100, config) == pytest.approx(factor)
-
-
-@pytest.mark.parametrize(('step', 'factor'), [(9, 1.0), (10, 1.0), (55, 0.6), (100, 0.2)])
-def test_cosine_schedule_falls_to_its_end(step, factor):
-    config = OptimiserConfig(warmup_steps=10, schedule='cosine', final_factor=0.2)
-    assert learning_rate_factor(step, 100, config) == pytest.approx(factor)
-
-
 def test_learning_rate_of_the_backbone_is_its_own_and_both_follow_the_schedule(make_trainer):
     rates = {'lr': 1e-3, 'backbone_lr': 1e-4, 'warmup_steps': 4}
     trainer = make_trainer(epochs=1, optimiser=rates)
@@ -303,33 +285,6 @@ def test_learning_rate_of_the_backbone_is_its_own_and_both_follow_the_schedule(m
     for group in trainer.optimiser.param_groups:
         assert group['lr'] == pytest.approx(group['base_lr'] * 2 / 4)
     assert [row['lr'] for row in steps_of(trainer.folder.path)] == pytest.approx([0.25, 0.5])
-
-
-@pytest.mark.parametrize(('decay_all', 'expected'), [(False, {0.0, 0.1}), (True, {0.1})])
-def test_decay_spares_some_parameters_unless_told(make_trainer, decay_all, expected):
-    model = make_trainer().model
-    optimiser = make_optimiser(model, OptimiserConfig(weight_decay=0.1, decay_all=decay_all))
-    assert {g['weight_decay'] for g in optimiser.param_groups} == expected
-    assert sum(len(g['params']) for g in optimiser.param_groups) == sum(
-        p.requires_grad for p in model.parameters()
-    )
-
-
-def test_averaged_weights_by_hand():
-    model = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(model.weight)
-    average = AveragedWeights(model, decay=0.5)
-    nn.init.ones_(model.weight)
-    average.update(model)  # decay 2/11
-    assert_close(average.state['weight'], torch.tensor([[9 / 11]]))
-    average.update(model)  # decay 3/12
-    assert_close(average.state['weight'], torch.tensor([[1 - 2 / 11 * 3 / 12]]))
-    for _ in range(20):
-        average.update(model)
-    before = average.state['weight'].clone()
-    nn.init.zeros_(model.weight)
-    average.update(model)  # decay 0.5 at last
-    assert_close(average.state['weight'], before / 2)
 
 
 def test_averaged_weights_are_what_is_saved_and_evaluated(make_trainer):

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 PRIOR_LOGIT = -math.log(99)  # sigmoid of it is 0.01: most queries see no object
 _POOL = 4  # candidates per query, when repetitions are put last
-_UNDECAYED = ('.beta', '.query_embed', '.query_boxes', '.query_content')
 
 
 class LayerOutput(NamedTuple):
@@ -101,7 +100,12 @@ class FusionDetr(nn.Module):
     Source: "Selective Multi-Scale Fusion with DETR for Thermal Object Detection"; DETR,
     arXiv 2005.12872; the options of DAB-DETR (2201.12329), DN-DETR (2203.01305), DINO
     (2203.03605), Deformable DETR (2010.04159), RT-DETR (2304.08069) and DDQ (2303.12776).
+
+    Attributes:
+        undecayed: ends of the names of parameters that weight decay would harm.
     """
+
+    undecayed = ('.beta', '.query_embed', '.query_boxes', '.query_content')
 
     def __init__(self, config: FusionDetrConfig) -> None:
         """Create the network with random weights."""
@@ -187,16 +191,6 @@ class FusionDetr(nn.Module):
         if self.config.queries == 'selected':
             self.proposals.reset_classes(self.config)
         self.to(like.device, like.dtype)
-
-    def trainable_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Split the trainable parameters into `backbone` and `rest`, each with `*_no_decay`."""
-        groups: dict[str, list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                part = 'backbone' if name.startswith('backbone.') else 'rest'
-                plain = parameter.dim() < 2 or name.endswith(_UNDECAYED)
-                groups.setdefault(part + ('_no_decay' if plain else ''), []).append(parameter)
-        return groups
 
     def _remember(
         self, images: Tensor, padding: Tensor | None

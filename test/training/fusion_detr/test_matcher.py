@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from thermal_perception.models.boxes import cxcywh_to_xyxy, pairwise_giou
 from thermal_perception.models.denoising import Target
-from training.matcher import HungarianMatcher, TaskAlignedAssigner
+from training.fusion_detr.matcher import HungarianMatcher, TaskAlignedAssigner
 
 
 def boxes(count, seed=0):

@@ -15,8 +15,8 @@ from thermal_perception.models.build import make_model
 from thermal_perception.models.denoising import Target
 from thermal_perception.models.fusion_detr import FusionDetrOutput
 from thermal_perception.postprocess import top_detections
-from training.losses import FusionDetrCriterion, LossConfig
-from training.matcher import HungarianMatcher
+from training.fusion_detr.losses import FusionDetrCriterion, LossConfig
+from training.fusion_detr.matcher import HungarianMatcher
 
 NONE = Target(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
 

@@ -14,7 +14,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from thermal_perception.models.boxes import cxcywh_to_xyxy, elementwise_giou, elementwise_iou
-from training.matcher import HungarianMatcher, Match, TaskAlignedAssigner
+from training.fusion_detr.matcher import HungarianMatcher, Match, TaskAlignedAssigner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

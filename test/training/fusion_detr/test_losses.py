@@ -14,7 +14,7 @@ from thermal_perception.models.fusion_detr import (
     FusionDetrOutput,
     LayerOutput,
 )
-from training.losses import (
+from training.fusion_detr.losses import (
     focal_loss,
     FusionDetrCriterion,
     LossConfig,

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from tiny import published
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from thermal_perception.models.build import make_model
+from training.config import OptimiserConfig
+from training.optimise import (
+    AveragedWeights,
+    learning_rate_factor,
+    make_optimiser,
+    trainable_groups,
+)
+
+
+def tiny(**changes):
+    network = {**published(('person', 'car')), 'backbone': 'resnet18', 'train_norm': True}
+    return make_model('fusion_detr', {**network, **changes}, where='test')
+
+
+@pytest.mark.parametrize(
+    ('step', 'factor'),
+    [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (79, 1.0), (80, 0.1), (99, 0.1)],
+)
+def test_step_schedule_warms_up_and_drops(step, factor):
+    config = OptimiserConfig(warmup_steps=10, schedule='step', drop_at=0.8)
+    assert learning_rate_factor(step, 100, config) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(('step', 'factor'), [(9, 1.0), (10, 1.0), (55, 0.6), (100, 0.2)])
+def test_cosine_schedule_falls_to_its_end(step, factor):
+    config = OptimiserConfig(warmup_steps=10, schedule='cosine', final_factor=0.2)
+    assert learning_rate_factor(step, 100, config) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(('decay_all', 'expected'), [(False, {0.0, 0.1}), (True, {0.1})])
+def test_decay_spares_some_parameters_unless_told(decay_all, expected):
+    model = tiny()
+    optimiser = make_optimiser(model, OptimiserConfig(weight_decay=0.1, decay_all=decay_all))
+    assert {g['weight_decay'] for g in optimiser.param_groups} == expected
+    assert sum(len(g['params']) for g in optimiser.param_groups) == sum(
+        p.requires_grad for p in model.parameters()
+    )
+
+
+def test_decay_spares_norms_biases_w_beta_and_queries():
+    model = tiny(queries='anchors', class_loss='focal')
+    groups = trainable_groups(model)
+    assert set(groups) == {'backbone', 'backbone_no_decay', 'rest', 'rest_no_decay'}
+    name_of = {id(p): n for n, p in model.named_parameters()}
+    spared = {name_of[id(p)] for p in groups['rest_no_decay']}
+    assert {
+        'neck.fusion.w',
+        'neck.fusion.beta',
+        'decoder.query_boxes',
+        'decoder.query_content',
+        'decoder.norm.weight',
+        'encoder.0.linear1.bias',
+    } <= spared
+    assert 'encoder.0.linear1.weight' not in spared
+    count = sum(len(g) for g in groups.values())
+    assert count == sum(p.requires_grad for p in model.parameters())
+
+
+def test_averaged_weights_by_hand():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    average = AveragedWeights(model, decay=0.5)
+    nn.init.ones_(model.weight)
+    average.update(model)  # decay 2/11
+    assert_close(average.state['weight'], torch.tensor([[9 / 11]]))
+    average.update(model)  # decay 3/12
+    assert_close(average.state['weight'], torch.tensor([[1 - 2 / 11 * 3 / 12]]))
+    for _ in range(20):
+        average.update(model)
+    before = average.state['weight'].clone()
+    nn.init.zeros_(model.weight)
+    average.update(model)  # decay 0.5 at last
+    assert_close(average.state['weight'], before / 2)

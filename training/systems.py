@@ -1,0 +1,33 @@
+"""The neural systems that can be trained, by architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from thermal_perception.models.checkpoint import CheckpointInfo
+from training.config import TrainingConfig
+from training.fusion_detr.task import FusionDetrTask
+from training.task import Task
+
+if TYPE_CHECKING:
+    from training.datasets.folder import PictureKind
+
+
+@dataclass(frozen=True)
+class System:
+    """What training has to know of an architecture.
+
+    Attributes:
+        make_task: joins a network, its record and an experiment's options to what is trained.
+        pictures: what every sample needs, leading image first.
+    """
+
+    make_task: Callable[[nn.Module, CheckpointInfo, TrainingConfig], Task]
+    pictures: tuple[PictureKind, ...]
+
+
+SYSTEMS = {'fusion_detr': System(FusionDetrTask.make, ('thermal',))}
