@@ -1,0 +1,1 @@
+"""E2E-MFD: one network that gives a fused image and detections from thermal and RGB."""
