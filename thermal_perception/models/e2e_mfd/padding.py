@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def padding_at(padding: Tensor | None, size: Sequence[int]) -> Tensor | None:
-    """Return the padding of a map of `size` (height, width); a partly padded cell counts."""
+    """Return the padding of a map of `size` (height, width); a partly padded cell is valid."""
     if padding is None or padding.shape[-2:] == tuple(size):
         return padding
     return resize_mask(padding, size)
