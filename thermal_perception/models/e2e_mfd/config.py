@@ -36,8 +36,9 @@ class OrpptConfig:
             one.
         reduction: work at 1/n of the resolution and bring the two weight maps back by a guided
             filter; 1 works at full resolution.
-        guide_radius: of that filter, pixels of the reduced maps.
-        guide_epsilon: its regularisation, intensities in 0..1 squared.
+        guide_radius: of that filter's window, pixels of the reduced maps.
+        guide_epsilon: variance of an image, intensities in 0..1 squared, below which that filter
+            takes its detail for noise.
     """
 
     pixel_width: int = 32
@@ -53,7 +54,7 @@ class OrpptConfig:
     decoder_widths: tuple[int, ...] = (64, 64, 64, 32)
     weights: Literal['sigmoid', 'softmax'] = 'sigmoid'
     reduction: int = 1
-    guide_radius: int = 4
+    guide_radius: int = 1
     guide_epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
