@@ -1,0 +1,182 @@
+"""E2E-MFD: thermal and colour image in, one fused image and detections out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TYPE_CHECKING
+
+import torch
+from torch import nn, Tensor
+
+from thermal_perception.models.backbones import make_backbone
+from thermal_perception.models.e2e_mfd.brightness import brightness
+from thermal_perception.models.e2e_mfd.head import DiffusionHead
+from thermal_perception.models.e2e_mfd.orppt import FusedOutput, Orppt
+from thermal_perception.models.e2e_mfd.sampling import sample
+from thermal_perception.models.fpn import FeaturePyramid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermal_perception.models.e2e_mfd.config import E2eMfdConfig
+    from thermal_perception.models.e2e_mfd.diffusion import NoisedProposals
+    from thermal_perception.models.e2e_mfd.head import StageOutput
+    from thermal_perception.models.e2e_mfd.sampling import SampledBoxes
+
+_STRIDES = (4, 8, 16, 32)
+
+
+class E2eMfdOutput(NamedTuple):
+    """What one forward pass gives; parts that were not asked for are None.
+
+    Attributes:
+        fusion: the fused brightness and its weights.
+        stages: in training, the predictions of every stage of the head.
+        detections: else, what was sampled from noise.
+    """
+
+    fusion: FusedOutput | None
+    stages: tuple[StageOutput, ...] | None
+    detections: SampledBoxes | None
+
+
+class E2eMfd(nn.Module):
+    """The network; see `E2eMfdConfig`.
+
+    One backbone with one set of weights sees both images. What it finds is added up, level by
+    level, so that either camera may be missing. The pyramid behind it is linear: it works on the
+    sum, which halves its work and differs from a sum of pyramids by a constant only.
+
+    Source: "E2E-MFD: Towards End-to-End Synchronous Multimodal Fusion Detection",
+    arXiv 2403.09323.
+    """
+
+    def __init__(self, config: E2eMfdConfig) -> None:
+        """Create the network with random weights."""
+        super().__init__()
+        self.config = config
+        self.backbone = make_backbone(
+            config.backbone,
+            train_norm=config.train_norm,
+            freeze_early=config.freeze_early,
+            strides=_STRIDES,
+        )
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer('mean', torch.tensor(self.backbone.mean)[:, None, None], False)
+        self.register_buffer('std', torch.tensor(self.backbone.std)[:, None, None], False)
+        self.pyramid = FeaturePyramid(self.backbone.channels, config.pyramid_width)
+        self.orppt = Orppt(config.fusion, config.pyramid_width)
+        self.head = DiffusionHead(config.detection, config.pyramid_width, config.num_classes)
+
+    def forward(
+        self,
+        thermal: Tensor | None,
+        rgb: Tensor | None,
+        padding: Tensor | None = None,
+        *,
+        present: Tensor | None = None,
+        proposals: NoisedProposals | None = None,
+        fuse: bool = True,
+        detect: bool = True,
+    ) -> E2eMfdOutput:
+        """Fuse and detect.
+
+        Args:
+            thermal: (B, 1, H, W) float32 in 0..1; None if the camera is missing.
+            rgb: (B, 3, H, W) float32 in 0..1, R, G, B; None if the camera is missing.
+            padding: (B, H, W) bool, True where padded, or None.
+            present: (B, 2) bool, which of the two cameras each image has; None: all there are.
+            proposals: noisy boxes to refine, in training; None samples from noise.
+            fuse: make the fused image; with one camera it is that camera's brightness.
+            detect: find objects.
+
+        Raises:
+            ValueError: if both cameras are missing.
+        """
+        pyramid = self.pyramid(self.features(thermal, rgb, padding, present=present))
+        fusion = self._fuse(thermal, rgb, pyramid, padding) if fuse else None
+        stages = detections = None
+        if detect:
+            leader = thermal if thermal is not None else rgb
+            assert leader is not None  # `features` saw one
+            sizes = image_sizes(leader, padding)
+            if proposals is None:
+                detections = sample(self.head, pyramid, sizes)
+            else:
+                stages = self.head(pyramid, proposals.boxes, proposals.t, sizes)
+        return E2eMfdOutput(fusion, stages, detections)
+
+    def features(
+        self,
+        thermal: Tensor | None,
+        rgb: Tensor | None,
+        padding: Tensor | None = None,
+        *,
+        present: Tensor | None = None,
+    ) -> dict[int, Tensor]:
+        """Return the backbone's maps of both images added up, by stride: (B, C, H/s, W/s).
+
+        Where one camera is missing, the other counts twice, so that what follows sees maps of the
+        usual size. See `forward` for the arguments.
+        """
+        images = [i.expand(-1, 3, -1, -1) for i in (thermal, rgb) if i is not None]
+        if not images:
+            raise ValueError('E2eMfd: found no image, expected thermal, rgb or both')
+        maps = self.backbone(self._normalised(torch.cat(images), padding))
+        if len(images) == 1:
+            return {stride: 2 * x for stride, x in maps.items()}
+        if present is None:
+            return {stride: torch.add(*x.chunk(2)) for stride, x in maps.items()}
+        share = _shares(present).to(images[0].dtype)
+        return {stride: (x * share).unflatten(0, (2, -1)).sum(0) for stride, x in maps.items()}
+
+    def shared_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield what both tasks train: backbone and pyramid."""
+        for module in (self.backbone, self.pyramid):
+            yield from (p for p in module.parameters() if p.requires_grad)
+
+    def _normalised(self, images: Tensor, padding: Tensor | None) -> Tensor:
+        """Normalise (B or 2 B, 3, H, W) images; what is padded becomes zero, as in training."""
+        x = (images - self.mean) / self.std
+        if padding is None:
+            return x
+        repeated = padding.repeat(len(x) // len(padding), 1, 1)
+        return x.masked_fill(repeated[:, None], 0.0)
+
+    def _fuse(
+        self,
+        thermal: Tensor | None,
+        rgb: Tensor | None,
+        pyramid: dict[int, Tensor],
+        padding: Tensor | None,
+    ) -> FusedOutput:
+        if thermal is not None and rgb is not None:
+            fused: FusedOutput = self.orppt(thermal, rgb, pyramid, padding)
+            return fused
+        if thermal is not None:
+            return _alone(thermal, camera=0)
+        assert rgb is not None
+        return _alone(brightness(rgb), camera=1)
+
+
+def image_sizes(images: Tensor, padding: Tensor | None) -> Tensor:
+    """Return (B, 2) float32 height and width without padding of (B, C, H, W) images."""
+    if padding is None:
+        whole = torch.tensor(images.shape[-2:], dtype=torch.float32, device=images.device)
+        return whole.expand(len(images), 2)
+    heights, widths = (~padding[:, :, 0]).sum(1), (~padding[:, 0]).sum(1)
+    return torch.stack((heights, widths), dim=1).float()
+
+
+def _shares(present: Tensor) -> Tensor:
+    """Return (2 B, 1, 1, 1): how much each image counts, thermal ones first; 2 in all."""
+    there = present.float()
+    shares = 2 * there / there.sum(1, keepdim=True).clamp(min=1)  # [batch, camera]
+    return shares.T.flatten()[:, None, None, None]
+
+
+def _alone(image: Tensor, *, camera: int) -> FusedOutput:
+    """Return the brightness of the one camera that is there, its weight being one."""
+    weights = image.new_zeros(len(image), 2, *image.shape[-2:])
+    weights[:, camera] = 1
+    return FusedOutput(image, weights)
