@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Modality = Literal['thermal', 'rgb']
 ThermalUnit = Literal['counts', 'kelvin', 'celsius']
+Output = Literal['detections', 'fused_image', 'fused_grey']
+"""What a model can be asked for; `fused_image` is in colour where colours are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,19 @@ class Detections:
                 f'labels {self.labels.shape}; expected (N, 4), (N,), (N,)'
             )
 
+    @classmethod
+    def none(cls, class_names: tuple[str, ...], frame: Frame) -> Detections:
+        """Return no boxes, in a frame."""
+        return cls(
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            class_names,
+            frame.stamp_ns,
+            frame.frame_id,
+            frame.size,
+        )
+
     def __len__(self) -> int:
         """Return the number of boxes."""
         return len(self.scores)
@@ -166,18 +181,38 @@ class FusionWeights:
 
 
 @dataclass(frozen=True, eq=False)
+class FusedImage:
+    """One image made of what both cameras saw.
+
+    Attributes:
+        image: (H, W) uint8 grey, or (H, W, 3) uint8 in B, G, R order; pixels of the raw thermal
+            image.
+        cameras: those it is made of; with one, it is that camera's brightness.
+        stamp_ns: stamp of the leading frame, nanoseconds.
+        frame_id: optical frame of the leading camera.
+    """
+
+    image: NDArray[np.uint8]
+    cameras: tuple[Modality, ...]
+    stamp_ns: int
+    frame_id: str
+
+
+@dataclass(frozen=True, eq=False)
 class Perception:
     """Everything one call of `perceive` gives.
 
     Attributes:
-        detections: the boxes.
+        detections: the boxes; none where they were not asked for.
         fusion: scale weights of the model, None for models without selective fusion.
         stages_s: seconds spent per stage: `preprocess`, `model`, `postprocess`.
+        fused: image made of both cameras; None where it was not asked for or cannot be made.
     """
 
     detections: Detections
     fusion: FusionWeights | None = None
     stages_s: Mapping[str, float] = field(default_factory=dict)
+    fused: FusedImage | None = None
 
 
 @dataclass(frozen=True, eq=False)

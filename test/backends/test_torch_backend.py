@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.backends import choose_device, TorchBackend
+from thermal_perception.backends import choose_device, to_cpu, TorchBackend
 from thermal_perception.errors import BackendError
 from thermal_perception.models.fusion import FusionOutput
 
@@ -55,12 +55,31 @@ def test_runs_the_module_without_gradients():
     assert not result.logits.requires_grad
 
 
-def test_weights_of_the_fusion_come_back_without_the_map():
-    fusion = TorchBackend(_Double(), 'cpu')(torch.ones(1, 1, 2, 2), None).fusion
+def test_only_what_is_selected_comes_back():
+    backend = TorchBackend(_Double(), 'cpu', lambda output: (output.boxes, None))
 
-    assert fusion is not None
-    assert fusion.features.numel() == 0
-    assert torch.equal(fusion.alpha_hat, torch.ones(1, 2))
+    boxes, nothing = backend(torch.ones(1, 1, 2, 2), None)
+    assert torch.equal(boxes, torch.full((1, 1, 2, 2), 3.0))
+    assert nothing is None
+
+
+def test_missing_inputs_and_switches_reach_the_network():
+    class _Says(nn.Module):
+        def forward(self, thermal: Tensor | None, rgb: Tensor | None, *, fuse: bool) -> Tensor:
+            return torch.tensor([thermal is None, rgb is None, fuse])
+
+    backend = TorchBackend(_Says(), 'cpu')
+    assert backend(None, torch.ones(1, 3, 2, 2), fuse=True).tolist() == [True, False, True]
+    assert backend(torch.ones(1, 1, 2, 2), None, fuse=False).tolist() == [False, True, False]
+
+
+def test_named_tuples_within_tuples_keep_their_kind():
+    weights = torch.ones(1, 2)
+    fusion = FusionOutput(weights, weights, weights, weights, weights, weights)
+    found = to_cpu((_Output(weights, weights, fusion), None))
+
+    assert isinstance(found[0].fusion, FusionOutput)
+    assert found[1] is None
 
 
 def test_error_that_surfaces_when_results_are_fetched_belongs_to_the_run():
@@ -97,6 +116,9 @@ def test_error_of_the_network_itself_is_not_recoverable():
 
 def _call_without_copy(backend: TorchBackend) -> None:
     class _Anywhere:
+        def dim(self) -> int:
+            return 4
+
         def to(self, *args: object, **kwargs: object) -> _Anywhere:
             return self
 

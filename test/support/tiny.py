@@ -35,3 +35,29 @@ def published(class_names: Sequence[str]) -> dict[str, Any]:
         'num_queries': 6,
         'dropout': 0.0,
     }
+
+
+def e2e_mfd(class_names: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a small network for two cameras."""
+    return {
+        'class_names': list(class_names),
+        'backbone': 'efficientnet_lite0',
+        'pyramid_width': 16,
+        'fusion': {
+            'pixel_width': 4,
+            'pixel_blocks': 1,
+            'pixel_convs': 1,
+            'width': 8,
+            'decoder_widths': [8],
+            'reduction': 2,
+        },
+        'detection': {
+            'proposals': 12,
+            'stages': 2,
+            'num_heads': 2,
+            'dynamic_width': 4,
+            'ffn_dim': 16,
+            'time_dim': 16,
+            'roi_size': 3,
+        },
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import torch
 from torch.cuda import OutOfMemoryError
@@ -10,9 +10,9 @@ from torch.cuda import OutOfMemoryError
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
-    from torch import nn, Tensor
+    from collections.abc import Callable
 
-    from thermal_perception.models.fusion import FusionOutput
+    from torch import nn, Tensor
 
 _DEVICE_LOST = ('CUDA error', 'CUDA driver', 'cuDNN error', 'device-side assert', 'CUBLAS')
 
@@ -35,20 +35,6 @@ def choose_device(device: str) -> str:
     return device
 
 
-class Predictions(NamedTuple):
-    """What a network found, on the CPU: whoever holds it does not depend on a device any more.
-
-    Attributes:
-        logits: (B, Q, K or K+1).
-        boxes: (B, Q, 4) cxcywh relative to the unpadded image.
-        fusion: weights of the scales without the fused map; None where nothing is mixed.
-    """
-
-    logits: Tensor
-    boxes: Tensor
-    fusion: FusionOutput | None
-
-
 class TorchBackend:
     """Eager PyTorch.
 
@@ -61,42 +47,65 @@ class TorchBackend:
     name = 'torch'
     precision = 'fp32'
 
-    def __init__(self, model: nn.Module, device: str) -> None:
+    def __init__(
+        self, model: nn.Module, device: str, select: Callable[[Any], Any] | None = None
+    ) -> None:
         """Move the network to the device, weights laid out channels last.
+
+        Args:
+            model: the network.
+            device: where it runs.
+            select: picks from its output what is worth fetching; None takes all of it.
 
         Raises:
             BackendError: if it does not fit there.
         """
         self.device = choose_device(device)
+        self._select = select or _everything
         try:
             layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
             self._model = model.eval().to(self.device, **layout)
         except (OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
 
+    def _moved(self, value: Tensor) -> Tensor:
+        if value.dim() == 4:
+            return value.to(self.device, memory_format=torch.channels_last)
+        return value.to(self.device)
+
     @torch.inference_mode()
-    def __call__(self, image: Tensor, padding: Tensor | None) -> Predictions:
-        """Run on (B, 1, H, W) float32 and (B, H, W) bool or None, and wait for the result.
+    def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
+        """Run, and wait for the result.
 
         Errors of a GPU surface when its results are fetched, so that belongs to the run.
+
+        Args:
+            inputs: of the network; images (B, C, H, W) float32, padding (B, H, W) bool.
+            options: switches of its `forward`.
+
+        Returns:
+            What was selected, on the CPU: whoever holds it does not depend on a device any more.
 
         Raises:
             BackendError: if the device is out of memory or lost.
         """
         try:
-            image = image.to(self.device, memory_format=torch.channels_last)
-            padding = None if padding is None else padding.to(self.device)
-            return _fetched(self._model(image, padding))
+            moved = [None if value is None else self._moved(value) for value in inputs]
+            return to_cpu(self._select(self._model(*moved, **options)))
         except (OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
 
 
-def _fetched(output: Any) -> Predictions:
-    fusion = output.fusion
-    if fusion is not None:
-        slim = fusion._replace(features=fusion.features[:, :0])
-        fusion = type(fusion)(*(value.cpu() for value in slim))
-    return Predictions(output.logits.cpu(), output.boxes.cpu(), fusion)
+def _everything(output: Any) -> Any:
+    return output
+
+
+def to_cpu(output: Any) -> Any:
+    """Copy tensors in tuples, named or not, to the CPU; None stays None."""
+    if isinstance(output, tuple):
+        parts = [to_cpu(part) for part in output]
+        return type(output)(*parts) if hasattr(output, '_fields') else tuple(parts)
+    return None if output is None else output.cpu()
 
 
 def _translated(error: Exception, device: str) -> BackendError:

@@ -7,28 +7,31 @@ from typing import Any, TYPE_CHECKING
 from thermal_perception.config import from_mapping
 from thermal_perception.errors import ConfigError
 from thermal_perception.models.config import FusionDetrConfig
+from thermal_perception.models.e2e_mfd.config import E2eMfdConfig
+from thermal_perception.models.e2e_mfd.network import E2eMfd
 from thermal_perception.models.fusion_detr import FusionDetr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ARCHITECTURES = ('fusion_detr',)
+    from torch import nn
 
 
-def make_model(architecture: str, config: Mapping[str, Any], *, where: str) -> FusionDetr:
+def make_model(architecture: str, config: Mapping[str, Any], *, where: str) -> nn.Module:
     """Build a network with random weights.
 
     Args:
-        architecture: one of `ARCHITECTURES`.
+        architecture: `fusion_detr` or `e2e_mfd`.
         config: fields of the architecture's config dataclass.
         where: file the values came from, for messages.
 
     Raises:
         ConfigError: for an unknown architecture or a bad field.
     """
-    if architecture not in ARCHITECTURES:
-        raise ConfigError(
-            f'{where}: found architecture {architecture!r}, expected one of '
-            f'{", ".join(ARCHITECTURES)}'
-        )
-    return FusionDetr(from_mapping(FusionDetrConfig, config, where=where))
+    if architecture == 'fusion_detr':
+        return FusionDetr(from_mapping(FusionDetrConfig, config, where=where))
+    if architecture == 'e2e_mfd':
+        return E2eMfd(from_mapping(E2eMfdConfig, config, where=where))
+    raise ConfigError(
+        f'{where}: found architecture {architecture!r}, expected fusion_detr or e2e_mfd'
+    )

@@ -6,6 +6,7 @@ from thermal_perception.preprocess.image import (
     PreprocessConfig,
     ThermalTransformConfig,
 )
+from thermal_perception.preprocess.pair import PairPreprocess, PreparedPair
 from thermal_perception.preprocess.thermal import (
     dataset_window_limits,
     default_transform_name,
@@ -15,6 +16,8 @@ from thermal_perception.preprocess.thermal import (
 )
 
 __all__ = [
+    'PairPreprocess',
+    'PreparedPair',
     'Prepared',
     'Preprocess',
     'PreprocessConfig',

@@ -133,12 +133,17 @@ class Preprocess:
         if self._buffer is None or self._content != content:
             self._buffer = np.zeros(padded, np.float32)
             self._content = content
-            self._padding = None
-            if padded != content:
-                padding = torch.ones((1, *padded), dtype=torch.bool)
-                padding[:, : content[0], : content[1]] = False
-                self._padding = padding
+            self._padding = padding_of(content, padded)
         return self._buffer
+
+
+def padding_of(content: tuple[int, int], padded: tuple[int, int]) -> Tensor | None:
+    """Return (1, H, W) bool, True right of and below the content; None if nothing is padded."""
+    if padded == content:
+        return None
+    padding = torch.ones((1, *padded), dtype=torch.bool)
+    padding[:, : content[0], : content[1]] = False
+    return padding
 
 
 def resize(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -13,11 +13,11 @@ import time
 from thermal_perception.backends import choose_device, TorchBackend
 from thermal_perception.cli.benchmark.scene import thermal_counts
 from thermal_perception.cli.processes import die_with_parent
-from thermal_perception.config import from_mapping
 from thermal_perception.evaluation.dataset import thermal_frame
 from thermal_perception.memory import keep_freed_memory
 from thermal_perception.models.checkpoint import load_checkpoint
-from thermal_perception.preprocess import Preprocess, PreprocessConfig
+from thermal_perception.perceive.systems import make_system
+from thermal_perception.types import FrameSet
 
 _WARM_UP = 5
 
@@ -33,19 +33,19 @@ def main() -> None:
     die_with_parent(signal.SIGKILL)  # it may be paused then
     keep_freed_memory()
     checkpoint = load_checkpoint(options.checkpoint)
-    preprocess = Preprocess(
-        from_mapping(PreprocessConfig, checkpoint.info.preprocess, where=str(options.checkpoint))
-    )
-    prepared = preprocess(thermal_frame(thermal_counts(0, tuple(options.size)), valid_bits=14))
-    backend = TorchBackend(checkpoint.make_model(), choose_device(options.device))
+    system = make_system(checkpoint)
+    frame = thermal_frame(thermal_counts(0, tuple(options.size)), valid_bits=14)
+    call = system.prepare(FrameSet(thermal=frame), system.outputs)
+    device = choose_device(options.device)
+    backend = TorchBackend(checkpoint.make_model(), device, system.select)
     for _ in range(_WARM_UP):
-        backend(prepared.image, prepared.padding)
+        backend(*call.inputs, **call.options)
     what = {'name': backend.name, 'precision': backend.precision, 'device': backend.device}
     print(json.dumps(what), flush=True)
     with suppress(KeyboardInterrupt):
         for _ in count() if options.frames is None else range(options.frames):
             started = time.perf_counter()
-            backend(prepared.image, prepared.padding)
+            backend(*call.inputs, **call.options)
             print(1000 * (time.perf_counter() - started), flush=True)
 
 

@@ -170,7 +170,7 @@ class _Dying:
 
     name, precision, device = 'torch', 'fp32', 'cuda'
 
-    def __call__(self, image: Any, padding: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         raise BackendError('torch on cuda: CUDA error: unspecified', recoverable=True)
 
 

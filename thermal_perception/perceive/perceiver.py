@@ -1,0 +1,174 @@
+"""A loaded model on its device: frames in, result out, whatever the device does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Lock
+import time
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from thermal_perception.backends import choose_device, TorchBackend
+from thermal_perception.errors import BackendError
+from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.perceive.info import ModelInfo
+from thermal_perception.perceive.systems import make_system
+from thermal_perception.types import Frame, FrameSet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from thermal_perception.models.checkpoint import Checkpoint
+    from thermal_perception.perceive.system import Call
+    from thermal_perception.types import Modality, Output, Perception
+
+
+class Perceiver:
+    """A loaded model. One call at a time: calls from several threads wait for each other."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = 'auto',
+        max_detections: int = 100,
+        fallback_to_cpu: bool = True,
+    ) -> None:
+        """Build the network on the device; see `load` for the arguments."""
+        self._system = make_system(checkpoint, max_detections=max_detections)
+        model = checkpoint.make_model()
+        record = checkpoint.info
+        self.info = ModelInfo(
+            record.model,
+            record.class_names,
+            checkpoint.fingerprint,
+            sum(p.numel() for p in model.parameters()),
+            record.input_size,
+            record.score_threshold,
+            self._system.strides,
+            checkpoint.path,
+            {k: getattr(record, k) for k in ('training', 'metrics', 'licence', 'source_commit')},
+        )
+        self._fallback_to_cpu = fallback_to_cpu
+        self._degraded = ''
+        self._lock = Lock()
+        self._backend = self._start(model, device)
+        # A lost GPU gives nothing back, so the network is built anew from what was read.
+        self._spare = None if self._backend.device == 'cpu' else checkpoint
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        device: str = 'auto',
+        max_detections: int = 100,
+        fallback_to_cpu: bool = True,
+        num_threads: int | None = None,
+    ) -> Perceiver:
+        """Load a checkpoint.
+
+        Args:
+            path: `.safetensors` file.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            max_detections: boxes per frame at most.
+            fallback_to_cpu: go on on the CPU, once, when the device is missing, out of memory or
+                lost.
+            num_threads: CPU threads of PyTorch, for the whole process; None leaves its choice.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged, or not for this package.
+            BackendError: if the device is not there and falling back is not allowed.
+        """
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        return cls(
+            load_checkpoint(path),
+            device=device,
+            max_detections=max_detections,
+            fallback_to_cpu=fallback_to_cpu,
+        )
+
+    @property
+    def device(self) -> str:
+        """Where the network runs now."""
+        return self._backend.device
+
+    @property
+    def backend(self) -> str:
+        """Run-time and precision, for example `torch fp32`."""
+        return f'{self._backend.name} {self._backend.precision}'
+
+    @property
+    def degraded(self) -> str:
+        """Why the network does not run where it was asked to; empty if it does."""
+        return self._degraded
+
+    @property
+    def cameras(self) -> tuple[Modality, ...]:
+        """Cameras that the network looks at, leading one first."""
+        return self._system.cameras
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """Run once on black 8-bit images of (height, width), so that no live frame waits."""
+        black = {m: _black(m, size) for m in self.cameras}
+        self(FrameSet(**black))
+
+    def __call__(
+        self, frames: FrameSet, *, wanted: Collection[Output] | None = None
+    ) -> Perception:
+        """Perceive one set of frames.
+
+        Args:
+            frames: what the cameras saw; a colour frame is registered to the thermal one.
+            wanted: what to compute; None gives all that the model can.
+
+        Returns:
+            The best `max_detections` boxes, not thresholded, in pixels of the leading image, and
+            what else the model makes.
+
+        Raises:
+            PreprocessError: if the frames cannot become model input.
+            BackendError: if the device failed and falling back is not allowed or did not help.
+        """
+        with self._lock:
+            started = time.perf_counter()
+            call = self._system.prepare(frames, self._system.outputs if wanted is None else wanted)
+            prepared_at = time.perf_counter()
+            found = self._run(call)
+            ran_at = time.perf_counter()
+            perception = self._system.finish(found, call, frames)
+            stages = {
+                'preprocess': prepared_at - started,
+                'model': ran_at - prepared_at,
+                'postprocess': time.perf_counter() - ran_at,
+            }
+            return replace(perception, stages_s=stages)
+
+    def _start(self, model: torch.nn.Module, device: str) -> TorchBackend:
+        try:
+            return TorchBackend(model, choose_device(device), self._system.select)
+        except BackendError as error:
+            if not (self._fallback_to_cpu and error.recoverable):
+                raise
+            self._degraded = f'running on the CPU: {error}'
+            return TorchBackend(model, 'cpu', self._system.select)
+
+    def _run(self, call: Call) -> Any:
+        try:
+            return self._backend(*call.inputs, **call.options)
+        except BackendError as error:
+            if not (self._fallback_to_cpu and error.recoverable and self._spare):
+                raise
+            model, self._spare = self._spare.make_model(), None
+            self._backend = TorchBackend(model, 'cpu', self._system.select)
+            self._degraded = f'running on the CPU: {error}'
+            return self._backend(*call.inputs, **call.options)
+
+
+def _black(modality: Modality, size: tuple[int, int]) -> Frame:
+    shape, encoding = ((*size, 3), 'bgr8') if modality == 'rgb' else (size, 'mono8')
+    return Frame(np.zeros(shape, np.uint8), 0, 'warm_up', modality, encoding, valid_bits=8)

@@ -1,0 +1,61 @@
+"""What a neural system brings: from frames to its network's input, and from its output back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from thermal_perception.models.checkpoint import CheckpointInfo
+    from thermal_perception.types import FrameSet, Modality, Output, Perception
+
+
+class Call(NamedTuple):
+    """One call of a network.
+
+    Attributes:
+        inputs: tensors, or None for what is missing, in the order of its `forward`.
+        options: switches of its `forward` by name; another value may need another compiled graph.
+        memo: what `finish` needs to find the way back.
+    """
+
+    inputs: tuple[Any, ...]
+    options: Mapping[str, bool]
+    memo: Any
+
+
+class System(ABC):
+    """Everything around one kind of network; knows frames and tensors, and no device.
+
+    Attributes:
+        cameras: what the network looks at, leading camera first.
+        outputs: what it can give.
+        strides: whose fusion weights it reports.
+    """
+
+    cameras: ClassVar[tuple[Modality, ...]] = ('thermal',)
+    outputs: ClassVar[frozenset[Output]] = frozenset({'detections'})
+    strides: tuple[int, ...] = ()
+
+    @abstractmethod
+    def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:
+        """Read the settings of a checkpoint that lies at `where`."""
+
+    @abstractmethod
+    def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:
+        """Turn frames into one call of the network.
+
+        Raises:
+            PreprocessError: if the frames cannot become its input.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def select(output: Any) -> Any:
+        """Return the part of the network's output that `finish` needs, tensors in named tuples."""
+
+    @abstractmethod
+    def finish(self, found: Any, call: Call, frames: FrameSet) -> Perception:
+        """Turn what was selected, on the CPU by now, into the result for the frames."""

@@ -1,0 +1,30 @@
+"""The neural systems that can run, by architecture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermal_perception.errors import CheckpointError
+from thermal_perception.perceive.e2e_mfd import E2eMfdSystem
+from thermal_perception.perceive.fusion_detr import FusionDetrSystem
+
+if TYPE_CHECKING:
+    from thermal_perception.models.checkpoint import Checkpoint
+    from thermal_perception.perceive.system import System
+
+_SYSTEMS: dict[str, type[System]] = {'fusion_detr': FusionDetrSystem, 'e2e_mfd': E2eMfdSystem}
+
+
+def make_system(checkpoint: Checkpoint, *, max_detections: int = 100) -> System:
+    """Build what goes around a checkpoint's network.
+
+    Raises:
+        CheckpointError: if its architecture is none that can run.
+    """
+    kind = _SYSTEMS.get(checkpoint.info.architecture)
+    if kind is None:
+        raise CheckpointError(
+            f'{checkpoint.path}: found architecture {checkpoint.info.architecture!r}, expected '
+            f'one of {", ".join(_SYSTEMS)}'
+        )
+    return kind(checkpoint.info, max_detections=max_detections, where=str(checkpoint.path))
