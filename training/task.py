@@ -5,9 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple, TYPE_CHECKING
 
+import torch
 from torch import nn, Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from training.multitask import Aligner
     from training.samples import Batch
 
 
@@ -23,7 +27,8 @@ class Terms(NamedTuple):
     """What one micro-batch gave.
 
     Attributes:
-        losses: weighted terms by name, scalars; their sum is the loss.
+        losses: weighted terms by name, scalars; their sum is the loss. Where several tasks share
+            parameters, a name is `TASK/TERM`.
         seen: other scalars worth a line in the log, without gradients.
     """
 
@@ -36,7 +41,12 @@ class Task(nn.Module, ABC):
 
     Attributes:
         model: the network, trained in place.
+        shares: names of the tasks that share parameters, none where there is only one.
+        aligner: says when, and how, their gradients are combined; None where there is one task.
     """
+
+    shares: tuple[str, ...] = ()
+    aligner: Aligner | None = None
 
     def __init__(self, model: nn.Module) -> None:
         """Keep the network."""
@@ -46,6 +56,17 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def forward(self, sealed: Sealed) -> Terms:
         """Return the loss terms of a batch."""
+
+    def shared_parameters(self) -> Iterable[nn.Parameter]:
+        """Return the trainable parameters that several tasks share."""
+        return ()
+
+    def by_task(self, losses: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the loss of each of `shares`."""
+        return [
+            torch.stack([v for name, v in losses.items() if name.startswith(f'{task}/')]).sum()
+            for task in self.shares
+        ]
 
     def watched(self) -> dict[str, float]:
         """Return what else of the network is worth a line in the log, after the backward pass."""

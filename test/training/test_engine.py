@@ -11,7 +11,7 @@ import yaml
 from thermal_perception.config import from_mapping
 from thermal_perception.models.checkpoint import load_checkpoint
 from training.config import TrainingConfig
-from training.engine import NonFiniteLossError
+from training.gradients import NonFiniteLossError
 
 DENOISED = {'queries': 'anchors', 'class_loss': 'focal', 'denoising': 4, 'dropout': 0.1}
 
