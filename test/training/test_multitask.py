@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from thermal_perception.config import from_mapping
 from thermal_perception.errors import ConfigError
 from training.multitask import (
     added,
@@ -48,6 +49,11 @@ def test_options_that_cannot_be_are_refused():
         MultitaskConfig(every=-1)
     with pytest.raises(ConfigError, match='conflict: found 1.0, expected at least 0, below 1'):
         MultitaskConfig(conflict=1.0)
+
+
+def test_options_are_read_from_plain_values():
+    config = from_mapping(MultitaskConfig, {'method': 'pcgrad', 'every': 2}, where='multitask')
+    assert config == MultitaskConfig('pcgrad', every=2)
 
 
 def test_aligned_gradients_and_their_record_are_those_worked_out_by_hand():

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from thermal_perception.evaluation.image_fusion.fidelity import visual_information_fidelity
+from thermal_perception.evaluation.image_fusion.structure import sum_of_correlated_differences
+from training.e2e_mfd.extent import Extent
+from training.e2e_mfd.own_terms import difference_loss, edge_loss, fidelity_loss, range_loss
+
+
+def smooth_noise(seed, channels=1, size=(64, 80)):
+    """Return images (1, C, H, W) with structure of many sizes, in 0..1."""
+    generator = torch.Generator().manual_seed(seed)
+    total = torch.zeros(1, channels, *size)
+    for coarse in (1, 2, 4, 8):
+        cells = torch.rand(1, channels, *(s // coarse for s in size), generator=generator)
+        total += torch.nn.functional.interpolate(cells, size, mode='bilinear') / 4
+    return total
+
+
+def whole(x):
+    return Extent.of(x, None)
+
+
+def levels(image):
+    return (image[0, 0].double() * 255).numpy()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_fidelity_is_that_of_the_evaluation(seed):
+    u, sources = smooth_noise(seed), smooth_noise(seed + 9, 2)
+    u = (u + sources[:, :1]) / 2
+    expected = 2 - sum(
+        visual_information_fidelity(levels(sources[:, i : i + 1]), levels(u)) for i in (0, 1)
+    )
+    assert_close(fidelity_loss(u, sources, whole(u)).item(), expected, atol=5e-3, rtol=0)
+
+
+def test_fidelity_to_two_equal_images_is_complete():
+    u = smooth_noise(0)
+    loss = fidelity_loss(u, u.expand(-1, 2, -1, -1), whole(u))
+    assert loss.item() == pytest.approx(0, abs=5e-3)
+
+
+def test_a_source_without_information_is_not_missed():
+    u = smooth_noise(0)
+    sources = torch.cat((u, torch.zeros_like(u)), 1)
+    assert fidelity_loss(u, sources, whole(u)).item() == pytest.approx(0, abs=5e-3)
+
+
+def test_fidelity_of_small_images_uses_the_scales_that_fit():
+    u = smooth_noise(0, size=(24, 24))
+    flat = torch.full_like(u, 0.5)
+    assert fidelity_loss(flat, u.expand(-1, 2, -1, -1), whole(u)) == pytest.approx(2, abs=1e-3)
+    tiny = u[..., :8, :8]
+    assert fidelity_loss(tiny, tiny.expand(-1, 2, -1, -1), whole(tiny)) == 0
+
+
+def test_fidelity_has_finite_slopes_on_flat_and_on_equal_images():
+    flat = torch.full((1, 1, 48, 48), 0.5, requires_grad=True)
+    textured = smooth_noise(1, 1, (48, 48)).requires_grad_()
+    sources = smooth_noise(0, 2, (48, 48))
+    loss = fidelity_loss(flat, sources, whole(flat))
+    loss = loss + fidelity_loss(textured, textured.detach().expand(-1, 2, -1, -1), whole(flat))
+    loss.backward()
+    assert torch.isfinite(flat.grad).all()
+    assert torch.isfinite(textured.grad).all()
+
+
+def ramp(slope, size=(16, 16), along_x=True):
+    line = torch.arange(size[1 if along_x else 0]) * slope
+    image = line.expand(size) if along_x else line[:, None].expand(size)
+    return image[None, None].clone()
+
+
+def test_edges_are_the_slopes_per_pixel_of_the_stronger_one():
+    sources = torch.cat((ramp(0.03), ramp(-0.01)), 1)
+    u = ramp(0.02)
+    # Half of what dx lacks, as dy lacks nothing.
+    assert_close(edge_loss(u, sources, whole(u)), torch.tensor(0.01 / 2))
+    assert_close(edge_loss(ramp(0.03), sources, whole(u)), torch.tensor(0.0))
+
+
+def test_edges_keep_sign_and_direction():
+    sources = torch.cat((ramp(-0.03), ramp(0.0)), 1)
+    assert edge_loss(ramp(-0.03), sources, whole(sources)) == 0
+    assert edge_loss(ramp(0.03), sources, whole(sources)) == pytest.approx(0.03)
+    turned = ramp(-0.03, along_x=False)
+    assert edge_loss(turned, sources, whole(sources)) == pytest.approx(0.03)
+
+
+def test_each_further_scale_weighs_the_same_slope_alike():
+    sources, u = torch.cat((ramp(0.02), ramp(0.0)), 1), ramp(0.0)
+    one, two, three = (edge_loss(u, sources, whole(u), n) for n in (1, 2, 3))
+    assert_close(two, 2 * one)
+    assert_close(three, 3 * one)
+    assert_close(edge_loss(u, sources, whole(u), 9), three)  # 2 x 2 pixels are too few
+
+
+def test_a_soft_border_that_no_source_has_costs_more_at_more_scales():
+    sources = torch.zeros(1, 2, 64, 64)
+    u = torch.sigmoid((torch.arange(64) - 32.0) / 6).expand(1, 1, 64, 64)
+    assert edge_loss(u, sources, whole(u), 4) > 3 * edge_loss(u, sources, whole(u), 1)
+
+
+def test_differences_are_those_of_the_evaluation():
+    u, sources = smooth_noise(0), smooth_noise(1, 2)
+    images = (levels(sources[:, :1]), levels(sources[:, 1:]), levels(u))
+    expected = 2 - sum_of_correlated_differences(*images)
+    assert difference_loss(u, sources, whole(u)).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_sum_of_two_images_has_all_their_differences():
+    sources = smooth_noise(0, 2)
+    u = sources.sum(1, keepdim=True)
+    assert difference_loss(u, sources, whole(u)).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_differences_of_constant_images_are_finite():
+    flat = torch.full((1, 1, 8, 8), 0.5, requires_grad=True)
+    difference_loss(flat, torch.zeros(1, 2, 8, 8), whole(flat)).backward()
+    assert torch.isfinite(flat.grad).all()
+
+
+def test_brightness_beyond_what_a_display_shows_costs_by_how_much():
+    u = torch.tensor([[[[0.0, 1.0, 1.4, -0.2]]]])
+    assert_close(range_loss(u, whole(u)), torch.tensor(0.15))
+
+
+def test_terms_of_padded_images_are_means_of_each_image_alone():
+    sizes = [(48, 56), (64, 80)]
+    u = torch.cat((smooth_noise(0), smooth_noise(1)))
+    sources = torch.cat((smooth_noise(2, 2), smooth_noise(3, 2)))
+    padding = torch.ones(2, 64, 80, dtype=torch.bool)
+    for row, (height, width) in zip(padding, sizes):
+        row[:height, :width] = False
+    extent = Extent.of(u, padding)
+    clean = extent.clean(u), extent.clean(sources)
+    for term in (fidelity_loss, difference_loss):
+        alone = []
+        for n, (height, width) in enumerate(sizes):
+            cut = [x[n : n + 1, :, :height, :width] for x in (u, sources)]
+            alone.append(term(*cut, whole(cut[0])))
+        assert_close(term(*clean, extent), torch.stack(alone).mean(), atol=1e-4, rtol=1e-4)
+
+
+def test_edges_of_a_padded_image_are_those_of_the_image_alone():
+    u, sources = smooth_noise(0), smooth_noise(1, 2)
+    padding = torch.ones(1, 64, 80, dtype=torch.bool)
+    padding[:, :45, :51] = False
+    extent = Extent.of(u, padding)
+    cut = u[..., :45, :51], sources[..., :45, :51]
+    found = edge_loss(extent.clean(u), extent.clean(sources), extent, 3)
+    assert_close(found, edge_loss(*cut, whole(cut[0]), 3))
+
+
+def test_optimised_weights_beat_the_average_on_information_and_edges():
+    sources = smooth_noise(0, 2, (48, 48))
+    logits = torch.zeros(1, 2, 12, 12, requires_grad=True)
+    optimiser = torch.optim.Adam([logits], 0.3)
+
+    def fused():
+        weights = torch.nn.functional.interpolate(logits.softmax(1), scale_factor=4)
+        return (weights * sources).sum(1, keepdim=True)
+
+    def loss():
+        extent = whole(sources)
+        return fidelity_loss(fused(), sources, extent) + 40 * edge_loss(
+            fused(), sources, extent, 2
+        )
+
+    before = loss().item()
+    for _ in range(15):
+        optimiser.zero_grad()
+        loss().backward()
+        optimiser.step()
+    mean = sources.mean(1, keepdim=True)
+    assert loss().item() < before - 0.1
+    fidelities = [
+        sum(visual_information_fidelity(levels(sources[:, i : i + 1]), levels(x)) for i in (0, 1))
+        for x in (fused().detach(), mean)
+    ]
+    assert fidelities[0] > fidelities[1]
+    assert np.isfinite(fidelities).all()

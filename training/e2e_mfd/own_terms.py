@@ -1,0 +1,130 @@
+"""Terms of our own for the fused image; the published loss has none of them.
+
+The published loss pulls towards the average: on RoadScene pairs, images optimised under it keep
+less of what their sources show (VIF) than their mean does. These terms ask for what a fused image
+is for: that the information, the edges and the differences of both images are in it.
+
+u is the fused brightness (B, 1, H, W), and sources are the brightness of the visible image and the
+thermal image, (B, 2, H, W), in 0..1 and without gradient. Padded pixels are zero in all of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TYPE_CHECKING
+
+import torch
+from torch import Tensor
+import torch.nn.functional as F
+
+from training.e2e_mfd.extent import blur_inside, gaussian
+from training.e2e_mfd.published_terms import moments
+
+if TYPE_CHECKING:
+    from training.e2e_mfd.extent import Extent
+
+_VIF_SIDES = (17, 9, 5, 3)
+_VIF_NOISE = 2.0  # variance of the observer's noise, squared grey levels
+_FLAT = 1e-2  # variance that holds no information, squared grey levels; above rounding
+
+
+def fidelity_loss(u: Tensor, sources: Tensor, extent: Extent) -> Tensor:
+    """Return 2 - VIF(v, u) - VIF(y, u), mean over images; below 0 with more contrast than both.
+
+    The visual information fidelity is that of `thermal_perception.evaluation.image_fusion`, with
+    slopes everywhere. Scales whose window an image does not hold are left out, and so are sources
+    without information, as of a camera that is not there.
+
+    Source: Sheikh and Bovik, Image Information and Visual Quality, IEEE TIP 15(2), 2006.
+    """
+    a, b = (255 * _centred(image, extent) for image in (sources, u))
+    kept = whole = sources.new_zeros(sources.shape[:2])
+    for scale, side in enumerate(_VIF_SIDES):
+        if min(extent.shape) < (3 * side - 2 if scale else side):
+            break
+        window = gaussian(side, side / 5)
+        if scale:
+            a, b = (blur_inside(image, window)[..., ::2, ::2] for image in (a, b))
+            extent = extent.shrunk(side - 1).every_other()
+        known, still_known = _information(a, b, window)
+        valid = extent.shrunk(side - 1)
+        whole, kept = whole + valid.sums(known), kept + valid.sums(still_known)
+    lost = torch.where(whole > 1e-6, 1 - kept / whole.clamp(min=1e-6), 0.0)
+    return lost.sum(1).mean()
+
+
+def _information(a: Tensor, b: Tensor, window: list[float]) -> tuple[Tensor, Tensor]:
+    """Return what sources a (B, 2, H, W) tell at each place, and what of it b still tells."""
+    m = moments(b, a, lambda images: blur_inside(images, window))
+    variance, covariance = m.variance.clamp(min=0), m.covariance.clamp(min=0)
+    gain = covariance / (variance + _FLAT)
+    rest = (m.variance_u - gain * covariance).clamp(min=_FLAT)
+    told = gain**2 * variance / (rest + _VIF_NOISE)
+    return torch.log10(1 + variance / _VIF_NOISE), torch.log10(1 + told)
+
+
+def edge_loss(u: Tensor, sources: Tensor, extent: Extent, scales: int = 1) -> Tensor:
+    """Return how far the slopes of u are from those of the source with the stronger edge.
+
+    Slopes are vectors, by Sobel's filter in units of brightness per pixel, so that direction and
+    sign are kept too (what Qabf measures). Each further scale looks at images of half the size,
+    where an edge that no source has is seen however soft it is: it is what keeps borders of
+    regions taken from one source and the other from showing.
+    """
+    images = torch.cat((u, sources), 1)
+    total = u.new_zeros(())
+    for scale in range(scales):
+        if scale:
+            images, extent = F.avg_pool2d(images, 2), extent.halved()
+        if min(extent.shape) < 3:
+            break
+        slopes = _slopes(images)
+        wanted = _stronger(slopes.x[:, 1:], slopes.y[:, 1:])
+        distance = (slopes.x[:, :1] - wanted.x).abs() + (slopes.y[:, :1] - wanted.y).abs()
+        total = total + extent.shrunk(2).mean(distance) / 2 ** (scale + 1)
+    return total
+
+
+class _Slopes(NamedTuple):
+    x: Tensor
+    y: Tensor
+
+
+def _slopes(images: Tensor) -> _Slopes:
+    """Return (B, C, H - 2, W - 2) slopes per pixel where Sobel's 3 x 3 filter fits."""
+    across = (images[..., 2:] - images[..., :-2]) / 8
+    down = (images[..., 2:, :] - images[..., :-2, :]) / 8
+    return _Slopes(
+        across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :],
+        down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:],
+    )
+
+
+def _stronger(x: Tensor, y: Tensor) -> _Slopes:
+    """Return the steeper (B, 1, H, W) of slopes (B, 2, H, W)."""
+    first, second = (x**2 + y**2).split(1, 1)
+    ahead = first >= second
+    return _Slopes(torch.where(ahead, x[:, :1], x[:, 1:]), torch.where(ahead, y[:, :1], y[:, 1:]))
+
+
+def difference_loss(u: Tensor, sources: Tensor, extent: Extent) -> Tensor:
+    """Return 2 - SCD, mean over images: what u has beyond one source should be the other one.
+
+    SCD is the sum of the correlations of u - v with y and of u - y with v.
+
+    Source: Aslantas and Bendes, A New Image Quality Metric for Image Fusion, AEU 69(12), 2015.
+    """
+    beyond = _centred(u - sources, extent)
+    other = _centred(sources.flip(1), extent)
+    covariance = extent.means(beyond * other)
+    scale = (extent.means(beyond**2) * extent.means(other**2) + 1e-12).sqrt()
+    return 2 - (covariance / scale).sum(1).mean()
+
+
+def range_loss(u: Tensor, extent: Extent) -> Tensor:
+    """Return by how much u is outside of 0..1, where it will be cut, mean over pixels."""
+    return extent.mean((u - u.clamp(0, 1)).abs())
+
+
+def _centred(image: Tensor, extent: Extent) -> Tensor:
+    """Subtract each image's mean; single precision then holds small variances too."""
+    return extent.clean(image - extent.means(image)[..., None, None])
