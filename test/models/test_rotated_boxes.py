@@ -14,10 +14,10 @@ from torch.testing import assert_close
 from thermal_perception.evaluation import polygons
 from thermal_perception.models.boxes import cxcywh_to_xyxy, pairwise_iou
 from thermal_perception.models.rotated_boxes import (
-    elementwise_rotated_distance,
+    elementwise_distance,
     elementwise_rotated_iou,
     long_side_first,
-    pairwise_rotated_distance,
+    pairwise_distance,
     pairwise_rotated_iou,
     rotated_corners,
     rotated_hulls,
@@ -173,13 +173,13 @@ def test_batches_are_compared_each_with_its_own():
     table = pairwise_rotated_iou(a, b)
     assert table.shape == (2, 3, 4)
     assert_close(table[1], pairwise_rotated_iou(a[1], b[1]))
-    assert pairwise_rotated_distance(a, b).shape == (2, 3, 4)
+    assert pairwise_distance(a, b).shape == (2, 3, 4)
 
 
 @pytest.mark.parametrize(('a', 'b'), [(0, 3), (3, 0), (0, 0)])
 def test_no_boxes_give_an_empty_table(a, b):
     assert pairwise_rotated_iou(torch.zeros(a, 5), torch.zeros(b, 5)).shape == (a, b)
-    assert pairwise_rotated_distance(torch.zeros(a, 5), torch.zeros(b, 5)).shape == (a, b)
+    assert pairwise_distance(torch.zeros(a, 5), torch.zeros(b, 5)).shape == (a, b)
 
 
 def test_gradient_of_the_overlap_equals_finite_differences():
@@ -214,7 +214,7 @@ odd_pairs = pytest.mark.parametrize(
 
 
 @odd_pairs
-@pytest.mark.parametrize('measure', [elementwise_rotated_iou, elementwise_rotated_distance])
+@pytest.mark.parametrize('measure', [elementwise_rotated_iou, elementwise_distance])
 def test_measure_and_gradient_are_finite_for_odd_pairs(measure, a, b):
     a, b = degrees(a).requires_grad_(), degrees(b).requires_grad_()
     result = measure(a, b)
@@ -239,7 +239,7 @@ def test_measure_and_gradient_are_finite_for_odd_pairs(measure, a, b):
     ],
 )
 def test_distance_of_two_boxes(a, b, distance):
-    found = elementwise_rotated_distance(degrees(a), degrees(b))
+    found = elementwise_distance(degrees(a), degrees(b))
     assert_close(found, torch.tensor([distance]), atol=1e-5, rtol=1e-5)
 
 
@@ -247,7 +247,7 @@ def test_distance_of_upright_boxes_is_that_of_their_corners():
     a, b = random_boxes(10, seed=13), random_boxes(12, seed=14)
     a[:, 4] = b[:, 4] = 0
     corners = torch.cdist(cxcywh_to_xyxy(a[:, :4]), cxcywh_to_xyxy(b[:, :4]))
-    assert_close(pairwise_rotated_distance(a, b), corners / math.sqrt(2), atol=1e-4, rtol=1e-5)
+    assert_close(pairwise_distance(a, b), corners / math.sqrt(2), atol=1e-4, rtol=1e-5)
 
 
 def test_description_does_not_change_with_the_names_of_sides():
@@ -261,7 +261,7 @@ def test_description_does_not_jump_at_any_angle(sides):
     angles = torch.linspace(-math.pi, math.pi, 721)
     boxes = torch.tensor([0.0, 0, *sides]).repeat(721, 1)
     boxes = long_side_first(torch.cat((boxes, angles[:, None]), 1))
-    steps = elementwise_rotated_distance(boxes[1:], boxes[:-1])
+    steps = elementwise_distance(boxes[1:], boxes[:-1])
     # A turn by d moves the elongation (w - h) / sqrt 8 by twice that angle.
     expected = abs(sides[0] - sides[1]) / math.sqrt(8) * 2 * math.radians(0.5)
     assert_close(steps, torch.full((720,), expected), atol=1e-3, rtol=1e-3)
@@ -284,17 +284,17 @@ def wasserstein(a, b):
 def test_distance_is_wassersteins_or_up_to_sqrt_2_times_as_much():
     a, b = random_boxes(50, seed=16).double(), random_boxes(50, seed=17).double()
     slow = torch.tensor([wasserstein(x, y) for x, y in zip(a.tolist(), b.tolist())])
-    ratio = elementwise_rotated_distance(a, b).float() / slow
+    ratio = elementwise_distance(a, b).float() / slow
     assert (ratio > 1 - 1e-5).all()
     assert (ratio < math.sqrt(2)).all()
     b[:, 4] = a[:, 4]
     slow = torch.tensor([wasserstein(x, y) for x, y in zip(a.tolist(), b.tolist())])
-    assert_close(elementwise_rotated_distance(a, b).float(), slow, atol=1e-4, rtol=1e-4)
+    assert_close(elementwise_distance(a, b).float(), slow, atol=1e-4, rtol=1e-4)
 
 
 def test_gradient_of_the_distance_equals_finite_differences():
     a, b = (random_boxes(5, seed=s, extent=20.0).double().requires_grad_() for s in (18, 19))
-    assert torch.autograd.gradcheck(pairwise_rotated_distance, (a, b))
+    assert torch.autograd.gradcheck(pairwise_distance, (a, b))
 
 
 def test_box_finds_its_goal_across_the_seam():
@@ -304,9 +304,7 @@ def test_box_finds_its_goal_across_the_seam():
     optimiser = torch.optim.Adam([box], lr=1.0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 1e-3, total_iters=120)
     for _ in range(120):
-        loss = elementwise_rotated_distance(box, goal) + 5 * (
-            1 - elementwise_rotated_iou(box, goal)
-        )
+        loss = elementwise_distance(box, goal) + 5 * (1 - elementwise_rotated_iou(box, goal))
         optimiser.zero_grad()
         loss.sum().backward()
         optimiser.step()

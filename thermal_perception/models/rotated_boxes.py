@@ -90,7 +90,7 @@ def seamless(boxes_cxcywha: Tensor) -> Tensor:
     return torch.stack((cx, cy, size, along, across), dim=-1)
 
 
-def elementwise_rotated_distance(a_cxcywha: Tensor, b_cxcywha: Tensor) -> Tensor:
+def elementwise_distance(a_cxcywha: Tensor, b_cxcywha: Tensor) -> Tensor:
     """Return (...) distances, see `seamless`, of box i of (..., 5) from box i of (..., 5).
 
     In the unit of the boxes: a shift by d, or a side longer by 2d, is a distance of d, where L1 of
@@ -99,9 +99,9 @@ def elementwise_rotated_distance(a_cxcywha: Tensor, b_cxcywha: Tensor) -> Tensor
     return torch.linalg.vector_norm(seamless(a_cxcywha) - seamless(b_cxcywha), dim=-1)
 
 
-def pairwise_rotated_distance(a_cxcywha: Tensor, b_cxcywha: Tensor) -> Tensor:
+def pairwise_distance(a_cxcywha: Tensor, b_cxcywha: Tensor) -> Tensor:
     """Return (..., N, M) distances of every box of (..., N, 5) from every box of (..., M, 5)."""
-    return elementwise_rotated_distance(a_cxcywha[..., :, None, :], b_cxcywha[..., None, :, :])
+    return elementwise_distance(a_cxcywha[..., :, None, :], b_cxcywha[..., None, :, :])
 
 
 def rotated_nms(boxes_cxcywha: Tensor, scores: Tensor, labels: Tensor, *, iou: float) -> Tensor:
