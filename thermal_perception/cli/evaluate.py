@@ -9,6 +9,7 @@ from typing import Any, TYPE_CHECKING
 from rich.table import Table
 
 from thermal_perception.cli import console
+from thermal_perception.cli.evaluate_pairs import evaluate_pairs
 from thermal_perception.cli.score_tables import (
     breakdown_table,
     intervals_table,
@@ -30,6 +31,7 @@ from thermal_perception.evaluation.detection_statistics import (
 )
 from thermal_perception.evaluation.detections_file import write_detections
 from thermal_perception.evaluation.latency import LatencyRecorder
+from thermal_perception.evaluation.pairs import is_pair_folder
 from thermal_perception.evaluation.scale_weights import FusionRecorder, mean_object_areas
 from thermal_perception.perceive import default_checkpoint, Perceiver
 
@@ -67,7 +69,7 @@ class EvaluateOptions:
         """Refuse contradictory options."""
         if (self.dataset is None) == (self.bag is None):
             raise ConfigError('evaluate: expected either --dataset DIR --split NAME or --bag BAG')
-        if self.dataset is not None and not self.split:
+        if self.dataset is not None and not (self.split or is_pair_folder(self.dataset)):
             raise ConfigError('evaluate: --dataset needs --split, for example --split val')
         if self.bits not in (8, 16):
             raise ConfigError(f'evaluate: found --bits {self.bits}, expected 8 or 16')
@@ -114,6 +116,10 @@ def evaluate(options: EvaluateOptions) -> None:
         console.check_writable(path)
     checkpoint = options.checkpoint or default_checkpoint(options.model)
     perceiver = Perceiver.load(checkpoint, device=options.device, num_threads=options.threads)
+    if options.dataset is not None and is_pair_folder(options.dataset):
+        _check_fuses(perceiver, options.dataset)
+        evaluate_pairs(options.dataset, options.split, perceiver, options.json)
+        return
     _check_classes(options.exclude, perceiver.info.class_names)
     latency = LatencyRecorder(perceiver)
     scorer, annotations = _detect(options, perceiver, latency)
@@ -220,6 +226,14 @@ def fusion_table(summary: FusionSummary) -> Table:
     for stride, mean, std, correlation in rows:
         table.add_row(str(stride), f'{mean:.3f}', f'{std:.3f}', f'{correlation:.2f}')
     return table
+
+
+def _check_fuses(perceiver: Perceiver, dataset: Path) -> None:
+    if 'rgb' not in perceiver.cameras:
+        raise ConfigError(
+            f'{dataset}: found pairs of images without boxes, but {perceiver.info.model} looks at '
+            'thermal images alone'
+        )
 
 
 def _check_classes(exclude: tuple[str, ...], class_names: tuple[str, ...]) -> None:

@@ -195,7 +195,10 @@ def bag_from_images(
 def evaluate(
     dataset: Annotated[
         Path | None,
-        typer.Option(metavar='DIR', help='Has images/SPLIT and annotations/SPLIT.json (COCO).'),
+        typer.Option(
+            metavar='DIR',
+            help='Has images/SPLIT and annotations/SPLIT.json (COCO), or visible/ and infrared/.',
+        ),
     ] = None,
     split: Annotated[
         str | None, typer.Option(metavar='NAME', help='Part of the data set, as val.')
@@ -234,7 +237,7 @@ def evaluate(
     device: Device = 'auto',
     threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,
 ) -> None:
-    """Score a model on a COCO data set or on a bag, and print the COCO table."""
+    """Score a model on a COCO data set, a bag, or pairs to fuse, and print a table."""
     from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 
     evaluate(
