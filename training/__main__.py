@@ -1,4 +1,4 @@
-"""`python -m training VERB`: train, inspect and simulate data."""
+"""`python -m training VERB`: train and choose weights, inspect and simulate data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from thermal_perception.errors import ThermalPerceptionError
 
 VERBS = {
+    'choose': 'find threshold and overlap of weights on dev',
     'fit': 'train a model from a YAML file',
     'inspect': 'count, check and draw a data set',
     'release': 'write the shipped weights and their card',

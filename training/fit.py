@@ -10,17 +10,18 @@ from pathlib import Path
 import subprocess
 from typing import Any, TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from thermal_perception.config import from_mapping, read_yaml, to_mapping
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
+from thermal_perception.evaluation.image_fusion import brightness, FusionScorer
 from thermal_perception.models.build import make_model
 from thermal_perception.models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from thermal_perception.perceive import Perceiver
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from thermal_perception.resources import share_path
-from thermal_perception.types import FrameSet
 from training.config import training_config
 from training.datasets import DataFolder, report_problems
 from training.engine import Trainer
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor
 
-    from thermal_perception.evaluation import DetectionMetrics
     from training.config import TrainingConfig
     from training.datasets import DatasetConfig
     from training.engine import Outcome
@@ -123,6 +123,11 @@ def make_trainer(
 
     with fabric.rank_zero_first():  # it fills the cache
         folders, dev = [folder(d) for d in config.train], [folder(d) for d in config.dev]
+    if dev and not dev[0].labelled:
+        raise ConfigError(
+            f'dev: found {config.dev[0].directory} first, which has no boxes; expected a data set '
+            'to choose weights by'
+        )
     if fabric.is_global_zero:
         report_problems((*folders, *dev), args.output / 'log.jsonl')
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
@@ -146,16 +151,34 @@ def evaluate(
         The metrics of the first folder; those of the others under `others`.
     """
     perceiver = Perceiver(Checkpoint(info, dict(state), 'training', Path('memory')), device=device)
-    results = [_score(perceiver, folder).to_json() for folder in folders]
+    results = [
+        _score_boxes(perceiver, folder) if folder.labelled else _score_fusion(perceiver, folder)
+        for folder in folders
+    ]
     return {**results[0], 'others': results[1:]}
 
 
-def _score(perceiver: Perceiver, folder: DataFolder) -> DetectionMetrics:
+def _score_boxes(perceiver: Perceiver, folder: DataFolder) -> dict[str, Any]:
     scorer = CocoScorer(folder.truth(), perceiver.info.class_names)
     for index, record in enumerate(folder.records):
-        found = perceiver(FrameSet(thermal=folder.frame(index)))
+        found = perceiver(folder.frames(index), wanted={'detections'})
         scorer.add(record.image_id, found.detections)
-    return scorer.score()
+    return scorer.score().to_json()
+
+
+def _score_fusion(perceiver: Perceiver, folder: DataFolder) -> dict[str, Any]:
+    scorer = FusionScorer()
+    for index, record in enumerate(folder.records):
+        frames = folder.frames(index)
+        fused = perceiver(frames, wanted={'fused_grey'}).fused
+        if fused is None or frames.thermal is None or frames.rgb is None:
+            raise ConfigError(
+                f'dev: {folder.config.directory} has no boxes, and {perceiver.info.model} makes '
+                'no fused image'
+            )
+        visible = brightness(np.asarray(frames.rgb.image, np.uint8))
+        scorer.add(record.name, fused.image, thermal=frames.thermal.image, visible=visible)
+    return scorer.score().to_json()
 
 
 def load_imagenet_backbone(model: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +73,17 @@ def top_detections(
         scores, labels, pixels = scores[first], labels[first], pixels[first]
     return Detections(
         pixels, scores, labels, class_names, stamp_ns, frame_id, source_size
+    )
+
+
+def without_repetitions(detections: Detections, iou: float) -> Detections:
+    """Leave out boxes that overlap a better one of their class by more than `iou`."""
+    first = _first_of_each(detections.boxes_xyxy_px, detections.labels, iou)
+    return replace(
+        detections,
+        boxes_xyxy_px=detections.boxes_xyxy_px[first],
+        scores=detections.scores[first],
+        labels=detections.labels[first],
     )
 
 

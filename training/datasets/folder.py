@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dataset import thermal_frame
-from thermal_perception.types import Frame
+from thermal_perception.types import Frame, FrameSet
 from training.datasets.cache import decode_all, DecodedImages, LazyImages
 from training.datasets.checks import drop_impossible_boxes, mask_problem
 from training.datasets.labels import LabelMap, make_record
@@ -159,6 +159,11 @@ class DataFolder:
         """Return a colour image as the robot would see it."""
         name = self.records[index].path.name
         return Frame(self._images['rgb'][index], 0, name, 'rgb', encoding='bgr8', valid_bits=8)
+
+    def frames(self, index: int) -> FrameSet:
+        """Return what all cameras that samples need saw, as the robot would see it."""
+        rgb = self.rgb_frame(index) if 'rgb' in self.pictures else None
+        return FrameSet(self.frame(index), rgb)
 
     def draw(self, index: int) -> Drawn:
         """Return all about an image; one that cannot be read gives way to the next.
