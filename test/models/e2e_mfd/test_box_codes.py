@@ -202,6 +202,15 @@ def test_oriented_deltas_when_the_world_turns_turn_along(angle):
     assert_close((2 * refined[..., 4]).sin(), (2 * whole[..., 4]).sin(), atol=1e-4, rtol=0)
 
 
+def test_oriented_angle_when_turned_past_the_seam_stays_in_its_range():
+    # log(0.4 / 0.1) of difference between the sides: this delta turns by half a right angle.
+    difference = math.log(4) / 2
+    box = boxes([0.5, 0.5, 0.4, 0.1, 80 * DEGREE])
+    deltas = boxes([0.0, 0.0, -difference, difference, difference])
+    refined = OrientedCode().refine(box, deltas, torch.tensor([[64.0, 64.0]]))
+    assert_close(refined, boxes([0.5, 0.5, 0.4, 0.1, -55 * DEGREE]), atol=1e-5, rtol=1e-5)
+
+
 def test_oriented_deltas_when_huge_give_finite_boxes():
     box, sizes = boxes([0.5, 0.5, 0.4, 0.1, 1.0]), torch.tensor([[64.0, 64.0]])
     for sign in (1, -1, 1, 1, -1):

@@ -161,8 +161,7 @@ class Detect(nn.Module):
         return tuple(sample(self.head, {4: p2, 8: p3, 16: p4, 32: p5}, sizes))
 
 
-@KINDS
-@pytest.mark.parametrize('steps', [1, 3])
+@pytest.mark.parametrize(('kind', 'steps'), [('upright', 1), ('oriented', 1), ('upright', 3)])
 def test_sampling_when_exported_gives_the_same_boxes(kind, steps):
     detect = Detect(tiny_head(boxes=kind, steps=steps, stages=1, lively=True))
     example = (*random_pyramid(seed=1).values(), image_sizes((64, 96)))

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from thermal_perception.models.boxes import cxcywh_to_xyxy
+from thermal_perception.models.rotated_boxes import wrap_angle
 
 _SMALLEST = 1e-4  # of a side, relative to the image: a box of no size could never grow
 _CENTRE_WEIGHT = 2.0  # how many units of a delta move a box by its own size
@@ -144,7 +145,7 @@ class OrientedCode(BoxCode):
         deltas = deltas.clamp(-_MOST_GROWTH, _MOST_GROWTH)
         centre = boxes[..., :2] + _shift(boxes, deltas[..., :2] / _CENTRE_WEIGHT, image_sizes)
         shape = _reshaped(boxes[..., 2:4], deltas[..., 2:])
-        angle = _wrap(boxes[..., 4:] + shape[..., 2:])
+        angle = wrap_angle(boxes[..., 4:] + shape[..., 2:])
         return torch.cat((centre, shape[..., :2], angle), dim=-1)
 
 
@@ -181,13 +182,8 @@ def _sides_and_angle(mean: Tensor, along: Tensor, across: Tensor) -> Tensor:
     across = torch.where(square, 0.0, across)
     elongation = (along.square() + across.square()).sqrt()
     sides = torch.stack((mean + elongation, mean - elongation), dim=-1).clamp(max=_MOST_GROWTH)
-    angle = _wrap(torch.atan2(across, along) / 2)
+    angle = wrap_angle(torch.atan2(across, along) / 2)
     return torch.cat((sides.exp(), angle[..., None]), dim=-1)
-
-
-def _wrap(angle: Tensor) -> Tensor:
-    """Return the same directions in [-pi/2, pi/2)."""
-    return angle - math.pi * torch.floor(angle / math.pi + 0.5)
 
 
 def _shift(boxes: Tensor, own: Tensor, image_sizes: Tensor) -> Tensor:
