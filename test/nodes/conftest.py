@@ -56,6 +56,7 @@ class FakePerceiver:
     def __init__(self, fingerprint='cafe', class_names=('person', 'car')):
         self.info = FakeInfo(fingerprint=fingerprint, class_names=class_names)
         self.device, self.backend, self.degraded = 'cpu', 'fake fp32', ''
+        self.cameras = ('thermal',)
         self.error = None
         self.gate = threading.Event()
         self.gate.set()
@@ -65,7 +66,7 @@ class FakePerceiver:
     def warm_up(self, size):
         self.warmed.append(size)
 
-    def __call__(self, frames):
+    def __call__(self, frames, *, wanted=None):
         frame = frames.thermal
         self.frames.append(frame)
         assert self.gate.wait(DEADLINE_S)

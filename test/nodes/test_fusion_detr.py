@@ -195,7 +195,7 @@ def follow_camera_info(graph, info):
         graph.images.publish(graph.image())
         publisher.publish(info)
         graph.spin(0.02)
-        return graph.node._camera_info.latest is not None
+        return graph.node.inputs.thermal_info.latest is not None
 
     graph.until(arrived)
 
@@ -227,7 +227,7 @@ def test_camera_info_that_changes_in_mid_stream_is_followed(running):
         sent_info = CameraInfo(height=48, width=64)
         sent_info.k[0] = focal_px
         follow_camera_info(running, sent_info)
-        running.until(lambda f=focal_px: running.node._camera_info.latest.k[0] == f)
+        running.until(lambda f=focal_px: running.node.inputs.thermal_info.latest.k[0] == f)
         message = running.image()
         running.images.publish(message)
         running.until(lambda m=message: infos and infos[-1].header == m.header)

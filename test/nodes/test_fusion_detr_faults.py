@@ -94,7 +94,7 @@ def test_images_lost_on_the_way_point_to_the_dds_profile(watched):
 
     expect_answer(watched, watched.image())
     for _ in range(5):
-        watched.node._camera._on_lost(Lost())  # as the middleware calls it
+        watched.node.inputs.thermal.camera._on_lost(Lost())  # as the middleware calls it
     watched.until_status('thermal input', 'WARN', 'the transport loses')
     assert 'fastdds_large_images.xml' in watched.status('thermal input')[1]
     watched.until_status('thermal input', 'OK')
@@ -106,7 +106,7 @@ def test_few_images_lost_while_nodes_find_each_other_are_no_fault(watched):
         total_count_change = 3
 
     expect_answer(watched, watched.image())
-    watched.node._camera._on_lost(Lost())
+    watched.node.inputs.thermal.camera._on_lost(Lost())
     watched.until(lambda: watched.value('thermal input', 'lost in transport') == '3')
     assert watched.status('thermal input')[0] == 'OK'
 
@@ -387,7 +387,7 @@ def warned(monkeypatch):
 def test_incompatible_publisher_is_named_with_what_differs(graph, warned, message, topic):
     node = graph.start(**{f'qos_overrides.{topic}.subscription.reliability': 'reliable'})
     until_warned = warned(graph, node)
-    node._camera_info.follow(True)
+    node.inputs.thermal_info.follow(True)
     graph.driver.create_publisher(
         message, topic, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
         event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
@@ -425,7 +425,7 @@ def test_incompatible_subscriber_is_named_with_what_differs(running, warned):
 def test_many_faults_of_one_kind_write_few_lines(watched, capfd):
     for n in range(20):
         watched.images.publish(watched.image(0))
-        watched.until(lambda n=n: watched.node._camera.received > n)
+        watched.until(lambda n=n: watched.node.inputs.thermal.camera.received > n)
     watched.until(lambda: dropped(watched, 'zero_stamp') == 20)
     lines = [line for line in capfd.readouterr().err.splitlines() if 'stamp is zero' in line]
     assert len(lines) == 1

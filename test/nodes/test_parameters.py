@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 import yaml
 
-from thermal_perception.nodes.fusion_detr_parameters import FusionDetrParameters, units_of
+from thermal_perception.nodes.fusion_detr_parameters import FusionDetrParameters
 from thermal_perception.nodes.parameters import (
     declaration_of,
     describe,
@@ -20,6 +20,7 @@ from thermal_perception.nodes.parameters import (
     ParameterSet,
     ros_value,
 )
+from thermal_perception.nodes.perception_parameters import units_of
 from thermal_perception.resources import share_path
 
 

@@ -1,4 +1,4 @@
-"""How a detector is: its input, its model and what becomes of its images."""
+"""How a detector is: its cameras, its model and what becomes of the images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from thermal_perception.nodes.diagnostics import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermal_perception.nodes.camera_input import CameraInput
-    from thermal_perception.nodes.pipeline import DetectionPipeline
+    from thermal_perception.nodes.frame_source import FrameSource
+    from thermal_perception.nodes.pipeline import Pipeline
 
 _STAMP_CAUSES = frozenset({'zero_stamp', 'future', 'duplicate', 'out_of_order'})
 DISABLED = 'disabled'
@@ -24,28 +24,23 @@ DISABLED = 'disabled'
 
 
 def input_health(
-    camera: CameraInput,
-    pipeline: DetectionPipeline,
-    *,
-    summary: str,
-    timeout_s: float,
-    active: bool,
+    source: FrameSource, *, summary: str, silence: Level, timeout_s: float, active: bool
 ) -> Health:
     """Report one camera.
 
     Args:
-        camera: the input.
-        pipeline: what its images go to.
+        source: the camera.
         summary: message while nothing is wrong.
-        timeout_s: silence after which the input is stale.
+        silence: level of a camera that sends nothing.
+        timeout_s: how long it must have sent nothing.
         active: False reports values only.
     """
-    findings = _input_findings(camera, pipeline, timeout_s) if active else []
-    return Health('thermal input', summary, tuple(findings), _input_values(camera, pipeline))
+    findings = _input_findings(source, silence, timeout_s) if active else []
+    return Health(f'{source.modality} input', summary, tuple(findings), _input_values(source))
 
 
 def perception_health(
-    pipeline: DetectionPipeline | None,
+    pipeline: Pipeline | None,
     *,
     state: str,
     complain_of_replaced: bool,
@@ -73,16 +68,14 @@ def perception_health(
     return Health('perception', state, tuple(found), _perception_values(pipeline, state))
 
 
-def _input_findings(
-    camera: CameraInput, pipeline: DetectionPipeline, timeout_s: float
-) -> list[Finding]:
-    findings = []
+def _input_findings(source: FrameSource, silence: Level, timeout_s: float) -> list[Finding]:
+    camera, findings = source.camera, []
     if camera.rate.silent_s > timeout_s:
-        findings.append(Finding(Level.STALE, camera.silence_text))
+        findings.append(Finding(silence, camera.silence_text))
     recent = camera.drops.recent
     rejected = {k: v for k, v in recent.items() if k not in (*_STAMP_CAUSES, DISABLED)}
     if rejected:
-        everything = not pipeline.events.recent['processed']
+        everything = not source.decoded.recent['decoded']
         level = Level.ERROR if everything else Level.WARN
         which = 'all' if everything else 'some'
         findings.append(Finding(level, f'{which} images rejected: {counts_text(rejected)}'))
@@ -92,15 +85,16 @@ def _input_findings(
         )
     if camera.restarts:
         findings.append(Finding(Level.WARN, 'stamps jumped back, started over'))
-    if pipeline.frozen:
+    if source.frozen:
         findings.append(Finding(Level.WARN, 'frozen: the images do not change'))
     if text := camera.loss_text:
         findings.append(Finding(Level.WARN, text))
     return findings
 
 
-def _input_values(camera: CameraInput, pipeline: DetectionPipeline) -> dict[str, Any]:
-    dropped, frame = camera.drops.totals, pipeline.last_frame
+def _input_values(source: FrameSource) -> dict[str, Any]:
+    camera, frame = source.camera, source.last_frame
+    dropped = camera.drops.totals
     values: dict[str, Any] = {
         'topic': camera.topic,
         'publishers': camera.publishers,
@@ -108,14 +102,14 @@ def _input_values(camera: CameraInput, pipeline: DetectionPipeline) -> dict[str,
         'received': camera.received,
         'accepted': camera.received - sum(dropped.values()),
         'lost in transport': camera.lost,
-        'frozen': pipeline.frozen,
+        'frozen': source.frozen,
     }
     if frame is not None:
         values |= {'size': f'{frame.size[1]}x{frame.size[0]}', 'encoding': frame.encoding}
     return values | {f'dropped {cause}': count for cause, count in dropped.items()}
 
 
-def _perception_values(pipeline: DetectionPipeline, state: str) -> dict[str, Any]:
+def _perception_values(pipeline: Pipeline, state: str) -> dict[str, Any]:
     perceiver, totals = pipeline.perceiver, pipeline.events.totals
     return {
         'state': state,

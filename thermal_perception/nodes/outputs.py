@@ -1,4 +1,4 @@
-"""What the detector publishes; only what somebody listens to is computed."""
+"""What every detector publishes; only what somebody listens to is computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 from thermal_perception.encode import (
     DetectionEncoder,
     draw_overlay,
-    to_classification,
     to_header,
     to_image,
     to_label_info,
@@ -25,12 +24,15 @@ from thermal_perception.nodes.qos import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from rclpy.qos import QoSProfile
 
     from thermal_perception.nodes.managed import ManagedNode
-    from thermal_perception.types import Detections, Frame, FusionWeights
+    from thermal_perception.nodes.perception_parameters import PerceptionParameters
+    from thermal_perception.types import Frame, FrameSet, Output, Perception
 
 
 class DetectorOutputs:
@@ -39,71 +41,95 @@ class DetectorOutputs:
     `~/overlay` and `~/camera_info` are siblings, as image_transport pairs them.
     """
 
-    def __init__(self, node: ManagedNode[Any]) -> None:
+    def __init__(self, node: ManagedNode[PerceptionParameters]) -> None:
         """Create the publishers on the node."""
         self._node = node
         self._encode = DetectionEncoder()
-        self._detections = make_publisher(node, Detection2DArray, '~/detections', output_qos())
-        self._label_info = make_publisher(node, LabelInfo, '~/label_info', latched_qos())
-        self._overlay = make_publisher(node, Image, '~/overlay', output_qos(2))
-        self._camera_info = make_publisher(node, CameraInfo, '~/camera_info', output_qos(2))
-        self._fusion = make_publisher(node, Classification, '~/fusion_weights', output_qos())
-        self._stage_times = make_publisher(node, Classification, '~/stage_times', output_qos())
+        self._publishers: list[Any] = []
+        self._detections = self.add(Detection2DArray, '~/detections')
+        self._label_info = self.add(LabelInfo, '~/label_info', latched_qos())
+        self._overlay = self.add(Image, '~/overlay', output_qos(2))
+        self._camera_info = self.add(CameraInfo, '~/camera_info', output_qos(2))
+        self._stage_times = self.add(Classification, '~/stage_times')
+
+    def add(self, message: type[Any], topic: str, qos: QoSProfile | None = None) -> Any:
+        """Create a publisher that `destroy` removes."""
+        publisher = make_publisher(self._node, message, topic, qos or output_qos())
+        self._publishers.append(publisher)
+        return publisher
 
     def destroy(self) -> None:
         """Remove the publishers."""
-        for publisher in (
-            self._detections,
-            self._label_info,
-            self._overlay,
-            self._camera_info,
-            self._fusion,
-            self._stage_times,
-        ):
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
     @property
-    def overlay_heard(self) -> bool:
-        """True while somebody subscribes to the overlay or its camera info."""
-        return _heard(self._overlay) or _heard(self._camera_info)
+    def wanted(self) -> frozenset[Output]:
+        """What the model is to compute for those who listen now."""
+        return frozenset({'detections'})
+
+    @property
+    def camera_info_wanted(self) -> bool:
+        """True while somebody subscribes to a picture or its camera_info."""
+        return self.overlay_wanted or (
+            self._node.settings.values.publish_overlay and heard(self._camera_info)
+        )
+
+    @property
+    def overlay_wanted(self) -> bool:
+        """True while somebody subscribes to the overlay."""
+        return self._node.settings.values.publish_overlay and heard(self._overlay)
+
+    def publish(
+        self,
+        frames: FrameSet,
+        perception: Perception,
+        wanted: Collection[Output],
+        camera_info: CameraInfo | None,
+    ) -> None:
+        """Publish the result of one moment.
+
+        Args:
+            frames: what the model looked at.
+            perception: what it found.
+            wanted: what it was asked for; boxes also when there are none.
+            camera_info: of the leading camera, None if unknown.
+        """
+        if 'detections' in wanted:
+            self._detections.publish(self._encode(perception.detections))
+        if self.camera_info_wanted:
+            self._publish_camera_info(frames.leader, camera_info)
+        if self.overlay_wanted:
+            fused = perception.fused
+            picture = frames.leader.image if fused is None else fused.image
+            self.publish_picture(
+                self._overlay, draw_overlay(picture, perception.detections), frames.leader
+            )
+
+    def publish_picture(self, publisher: Any, picture: NDArray[np.uint8], frame: Frame) -> None:
+        """Publish a grey or B, G, R picture of the moment of a frame."""
+        encoding = 'bgr8' if picture.ndim == 3 else 'mono8'
+        publisher.publish(
+            to_image(picture, encoding, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
+        )
 
     def publish_labels(self, class_names: Sequence[str], threshold: float) -> None:
         """Tell what the class ids mean; late subscribers get it too."""
         now_ns = self._node.get_clock().now().nanoseconds
         self._label_info.publish(to_label_info(class_names, threshold, stamp_ns=now_ns))
 
-    def publish_detections(self, detections: Detections) -> None:
-        """Publish boxes, also when there are none."""
-        self._detections.publish(self._encode(detections))
-
-    def publish_overlay(
-        self, frame: Frame, detections: Detections, camera_info: CameraInfo | None
-    ) -> None:
-        """Publish the picture with boxes, and the camera info that belongs to it."""
-        if not self.overlay_heard:
-            return
-        stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
-        if camera_info is not None and (camera_info.height, camera_info.width) == frame.size:
-            camera_info.header = to_header(stamp_ns, frame_id)
-            self._camera_info.publish(camera_info)
-        if _heard(self._overlay):
-            picture = draw_overlay(frame.image, detections)
-            self._overlay.publish(to_image(picture, 'bgr8', stamp_ns=stamp_ns, frame_id=frame_id))
-
-    def publish_fusion(self, weights: FusionWeights | None, frame: Frame) -> None:
-        """Publish the scale weights of a model that has them."""
-        if weights is not None and _heard(self._fusion):
-            self._fusion.publish(
-                to_classification(weights, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
-            )
-
     def publish_stage_times(self, stages_s: Mapping[str, float], frame: Frame) -> None:
-        """Publish what each stage of one frame took, milliseconds by name."""
-        if _heard(self._stage_times):
+        """Publish what each stage of one moment took, milliseconds by name."""
+        if heard(self._stage_times):
             values = {name: duration_s * 1e3 for name, duration_s in stages_s.items()}
             self._stage_times.publish(
                 to_named_values(values, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
             )
+
+    def _publish_camera_info(self, frame: Frame, camera_info: CameraInfo | None) -> None:
+        if camera_info is not None and (camera_info.height, camera_info.width) == frame.size:
+            camera_info.header = to_header(frame.stamp_ns, frame.frame_id)
+            self._camera_info.publish(camera_info)
 
 
 def make_publisher(node: ManagedNode[Any], message: type[Any], topic: str, qos: QoSProfile) -> Any:
@@ -126,5 +152,6 @@ def make_publisher(node: ManagedNode[Any], message: type[Any], topic: str, qos: 
     )
 
 
-def _heard(publisher: Any) -> bool:
+def heard(publisher: Any) -> bool:
+    """Tell whether somebody subscribes."""
     return bool(publisher.get_subscription_count())

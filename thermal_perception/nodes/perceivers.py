@@ -10,7 +10,9 @@ from thermal_perception.nodes.managed import ManagedParameters
 from thermal_perception.nodes.parameters import parameter
 
 if TYPE_CHECKING:
-    from thermal_perception.types import FrameSet, Perception
+    from collections.abc import Collection
+
+    from thermal_perception.types import FrameSet, Modality, Output, Perception
 
 
 class ModelInfoLike(Protocol):
@@ -59,8 +61,14 @@ class PerceiverLike(Protocol):
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run once on a black image of (height, width)."""
 
-    def __call__(self, frames: FrameSet) -> Perception:
-        """Detect in one set of frames."""
+    @property
+    def cameras(self) -> tuple[Modality, ...]:
+        """Cameras that it looks at, leading one first."""
+
+    def __call__(
+        self, frames: FrameSet, *, wanted: Collection[Output] | None = None
+    ) -> Perception:
+        """Perceive one set of frames; `wanted` is what to compute, None all that it can."""
 
 
 @dataclass(frozen=True)
