@@ -15,6 +15,7 @@ from thermal_perception.geometry.registration import (
     parallax_residual_px,
     sampling_map,
 )
+from thermal_perception.geometry.rgb_to_thermal import CameraPair, RgbToThermal
 from thermal_perception.geometry.transforms import (
     as_transform,
     compose,
@@ -30,6 +31,8 @@ from thermal_perception.geometry.transforms import (
 __all__ = [
     'Camera',
     'CameraInfoLike',
+    'CameraPair',
+    'RgbToThermal',
     'T_OPTICAL_BODY',
     'as_intrinsics',
     'as_transform',
