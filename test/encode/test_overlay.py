@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
 
-from thermal_perception.encode import draw_overlay, to_display
+from thermal_perception.encode import draw_overlay, to_display, to_encoding
 from thermal_perception.encode.overlay import PALETTE
 from thermal_perception.types import Detections
 
@@ -23,6 +23,23 @@ def test_overlay_without_boxes_is_the_grey_image_in_three_channels():
     image = np.arange(200, dtype=np.uint8).reshape(10, 20)
     overlay = draw_overlay(image, detections())
     assert_array_equal(overlay, np.repeat(image[..., None], 3, axis=2))
+
+
+def test_colour_image_keeps_its_colours_and_is_not_drawn_into():
+    image = np.random.default_rng(0).integers(0, 256, (100, 200, 3), np.uint8)
+    before = image.copy()
+    assert_array_equal(draw_overlay(image, detections()), image)
+    draw_overlay(image, detections((50, 40, 80, 90)))
+    assert_array_equal(image, before)
+
+
+def test_grey_becomes_three_equal_channels_and_colour_its_luminance():
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert_array_equal(to_encoding(grey, 'bgr8'), np.repeat(grey[..., None], 3, axis=2))
+    green = np.full((2, 3, 3), (0, 200, 0), np.uint8)
+    assert_array_equal(to_encoding(green, 'mono8'), np.full((2, 3), 117))  # 0.587 * 200
+    assert to_encoding(grey, 'mono8') is grey
+    assert to_encoding(green, 'bgr8') is green
 
 
 def test_box_frames_its_outermost_pixels_in_the_colour_of_its_class():

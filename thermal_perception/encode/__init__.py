@@ -9,7 +9,7 @@ from thermal_perception.encode.motion import (
     to_detection3d_array,
     to_odometry,
 )
-from thermal_perception.encode.overlay import draw_overlay, to_display
+from thermal_perception.encode.overlay import draw_overlay, to_display, to_encoding
 
 __all__ = [
     'DetectionEncoder',
@@ -20,6 +20,7 @@ __all__ = [
     'to_detection2d_array',
     'to_detection3d_array',
     'to_display',
+    'to_encoding',
     'to_header',
     'to_image',
     'to_label_info',

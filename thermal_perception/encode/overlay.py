@@ -1,4 +1,4 @@
-"""Draw boxes over a thermal image: numpy and OpenCV, no ROS."""
+"""Draw boxes over an image: numpy and OpenCV, no ROS."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_overlay(image: NDArray[Any], detections: Detections) -> NDArray[np.uint8]:
-    """Draw labelled boxes over a thermal image.
+    """Draw labelled boxes over a thermal or fused image.
 
     Args:
-        image: (H, W) uint8, uint16 or float32; integers above 8 bits and floats are stretched
-            between their percentiles 0.5 and 99.5 for display.
+        image: (H, W, 3) uint8 BGR, or (H, W) uint8, uint16 or float32; integers above 8 bits and
+            floats are stretched between their percentiles 0.5 and 99.5 for display.
         detections: boxes in pixels of that image.
 
     Returns:
         (H, W, 3) uint8 BGR, a new array.
     """
-    canvas = cv2.cvtColor(to_display(image), cv2.COLOR_GRAY2BGR)
+    canvas = np.array(image) if image.ndim == 3 else to_encoding(to_display(image), 'bgr8')
     thickness = max(1, round(min(canvas.shape[:2]) / 400))
     # The best box comes first in the arrays and is drawn last, on top.
     for box, score, label in reversed(
@@ -71,6 +71,14 @@ def to_display(image: NDArray[Any]) -> NDArray[np.uint8]:
         return np.asarray(cv2.convertScaleAbs(cv2.subtract(image, low), alpha=scale), np.uint8)
     grey = np.clip((image.astype(np.float32) - low) * scale, 0, 255)
     return np.nan_to_num(grey).astype(np.uint8)
+
+
+def to_encoding(image: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
+    """Return a grey or BGR image as `bgr8` or `mono8`; the image itself if it is that already."""
+    if (encoding == 'bgr8') == (image.ndim == 3):
+        return image
+    code = cv2.COLOR_GRAY2BGR if encoding == 'bgr8' else cv2.COLOR_BGR2GRAY
+    return np.asarray(cv2.cvtColor(image, code), np.uint8)
 
 
 def _limits(image: NDArray[Any]) -> tuple[float, float]:
