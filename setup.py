@@ -42,6 +42,7 @@ setup(
     entry_points={
         'console_scripts': [
             'thermal-perception = thermal_perception.cli.main:main',
+            'e2e_mfd = thermal_perception.nodes.registry:e2e_mfd',
             'fusion_detr = thermal_perception.nodes.registry:fusion_detr',
             'simulated_cameras = thermal_perception.nodes.registry:simulated_cameras',
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import threading
 import time
@@ -11,7 +11,13 @@ import time
 import numpy as np
 import pytest
 
-from thermal_perception.types import Detections, FusionWeights, Perception
+from thermal_perception.types import (
+    Detections,
+    FrameSet,
+    FusedImage,
+    FusionWeights,
+    Perception,
+)
 
 try:
     from diagnostic_msgs.msg import DiagnosticArray
@@ -23,7 +29,9 @@ try:
     from vision_msgs.msg import Detection2DArray
 
     from thermal_perception.encode import to_image
+    from thermal_perception.nodes.e2e_mfd import E2eMfdNode
     from thermal_perception.nodes.fusion_detr import FusionDetrNode
+    from thermal_perception.nodes.perception_node import PerceptionNode
 except ModuleNotFoundError as error:
     if error.name.startswith('thermal_perception'):
         raise
@@ -92,6 +100,40 @@ class FakePerceiver:
         return Perception(detections, fusion, stages)
 
 
+class FakePairPerceiver(FakePerceiver):
+    """Finds the same in the leading image; the fused image is the mean of both in 8 bits.
+
+    Attributes:
+        sets: what it was given.
+        wanted: what it was asked for.
+    """
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.cameras = ('thermal', 'rgb')
+        self.sets, self.wanted = [], []
+
+    def __call__(self, frames, *, wanted=None):
+        self.sets.append(frames)
+        self.wanted.append(set(wanted))
+        grey = [f.image if f.image.ndim == 2 else f.image.mean(axis=2)
+                for f in (frames.thermal, frames.rgb) if f is not None]
+        perception = super().__call__(
+            FrameSet(thermal=replace(frames.leader, image=np.asarray(grey[0])))
+        )
+        fused = None
+        if not {'fused_image', 'fused_grey'}.isdisjoint(wanted):
+            brightness = np.mean(grey, axis=0).clip(0, 255).astype(np.uint8)
+            colour = 'fused_image' in wanted and frames.rgb is not None
+            image = np.dstack([brightness // 2, brightness, brightness]) if colour else brightness
+            names = tuple(f.modality for f in (frames.thermal, frames.rgb) if f is not None)
+            fused = FusedImage(image, names, frames.stamp_ns, frames.frame_id)
+        if 'detections' not in wanted:
+            empty = Detections.none(self.info.class_names, frames.leader)
+            perception = replace(perception, detections=empty)
+        return replace(perception, fusion=None, fused=fused)
+
+
 class Graph:
     """The node under test and a driver node in one executor."""
 
@@ -121,9 +163,9 @@ class Graph:
         Silence is no fault unless asked for: a machine that stalls must not make one.
         """
         parameters = {'diagnostics_period_s': 0.1, 'input_timeout_s': 60.0, **parameters}
-        options = {} if node_type is not FusionDetrNode else {
-            'load': load or (lambda values: self.perceiver)
-        }
+        options = {}
+        if issubclass(node_type, PerceptionNode):
+            options['load'] = load or (lambda values: self.perceiver)
         node = node_type(
             context=self.context,
             parameter_overrides=[Parameter(k, value=v) for k, v in parameters.items()],
@@ -192,6 +234,17 @@ class Graph:
         encoding = {'uint8': 'mono8', 'uint16': 'mono16', 'float32': '32FC1'}[image.dtype.name]
         return to_image(image, encoding, stamp_ns=stamp_ns, frame_id=frame_id)
 
+    def colour(self, stamp_ns=None, *, size=(48, 64), encoding='bgr8', bgr=(10, 60, 200),
+               frame_id='rgb_optical'):
+        """Make an image of one colour with its column number in red; a corner differs by stamp."""
+        stamp_ns = self.now_ns() if stamp_ns is None else stamp_ns
+        image = np.full((*size, 3), bgr, np.uint8)
+        image[..., 2] = np.arange(size[1])
+        image[0, 0] = np.random.default_rng(stamp_ns).integers(0, 256, 3)
+        message = to_image(image, 'bgr8', stamp_ns=stamp_ns, frame_id=frame_id)
+        message.encoding = encoding
+        return message
+
     # Diagnostics
 
     def watch_diagnostics(self):
@@ -246,6 +299,53 @@ def running(graph):
     graph.detections = graph.listen(Detection2DArray, '/fusion_detr/detections')
     graph.images = graph.publisher()
     return graph
+
+
+class PairRig:
+    """The node e2e_mfd in a graph, and publishers for both cameras."""
+
+    def __init__(self, graph):
+        self.graph = graph
+        graph.perceiver = self.perceiver = FakePairPerceiver()
+
+    def start(self, *, thermal=True, rgb=True, **parameters):
+        """Start the node; waiting and silence are no fault unless asked for.
+
+        Only images of equal stamps are a pair, however fast they come.
+        """
+        patient = {'max_wait_s': DEADLINE_S, 'modality_timeout_s': 2 * DEADLINE_S,
+                   'max_offset_s': 1e-6}
+        self.node = self.graph.start(E2eMfdNode, **{**patient, **parameters})
+        self.detections = self.graph.listen(Detection2DArray, '/e2e_mfd/detections')
+        if thermal:
+            self.thermal = self.graph.publisher(topic='thermal/image_raw')
+        if rgb:
+            self.rgb = self.graph.publisher(topic='rgb/image_raw')
+        return self
+
+    def send(self, stamp_ns=None, *, rgb=True, **options):
+        """Publish a thermal image, and an RGB image of the same moment; return the stamp."""
+        stamp_ns = self.graph.now_ns() if stamp_ns is None else stamp_ns
+        self.thermal.publish(self.graph.image(stamp_ns, **options))
+        if rgb:
+            self.rgb.publish(self.graph.colour(stamp_ns))
+        return stamp_ns
+
+    def answer(self, stamp_ns):
+        """Wait for the frames of a stamp to have been answered, and return them."""
+        sent = (stamp_ns // S, stamp_ns % S)
+        self.graph.until(
+            lambda: any((d.header.stamp.sec, d.header.stamp.nanosec) == sent
+                        for d in self.detections),
+            f'answer to {stamp_ns}',
+        )
+        return next(frames for frames in self.perceiver.sets if frames.stamp_ns == stamp_ns)
+
+
+@pytest.fixture
+def rig(graph):
+    """The node e2e_mfd, not started yet."""
+    return PairRig(graph)
 
 
 @pytest.fixture

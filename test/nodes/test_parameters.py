@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 import yaml
 
+from thermal_perception.nodes.e2e_mfd_parameters import E2eMfdParameters
 from thermal_perception.nodes.fusion_detr_parameters import FusionDetrParameters
 from thermal_perception.nodes.parameters import (
     declaration_of,
@@ -113,18 +114,25 @@ def test_description_holds_unit_range_and_what_may_change():
     assert not limit.read_only
 
 
-def test_yaml_file_of_the_node_lists_every_parameter_with_its_default():
-    content = yaml.safe_load(share_path('config', 'fusion_detr.yaml').read_text())
+NODES = {'fusion_detr': FusionDetrParameters, 'e2e_mfd': E2eMfdParameters}
+
+
+@pytest.mark.parametrize('name', NODES)
+def test_yaml_file_of_the_node_lists_every_parameter_with_its_default(name):
+    content = yaml.safe_load(share_path('config', f'{name}.yaml').read_text())
     listed = content['/**']['ros__parameters']
     overrides = listed.pop('qos_overrides')
-    declared = {f.name: ros_value(f.default) for f in parameter_fields(FusionDetrParameters)}
+    declared = {f.name: ros_value(f.default) for f in parameter_fields(NODES[name])}
     assert listed == declared
     assert list(listed) == list(declared)
-    assert overrides['/thermal/image_raw']['subscription']['reliability'] == 'best_effort'
+    for topic in overrides.values():
+        assert topic['subscription']['reliability'] == 'best_effort'
+    assert '/thermal/image_raw' in overrides
 
 
-def test_every_parameter_of_the_node_has_a_description():
-    for field in parameter_fields(FusionDetrParameters):
+@pytest.mark.parametrize('name', NODES)
+def test_every_parameter_of_the_node_has_a_description(name):
+    for field in parameter_fields(NODES[name]):
         assert declaration_of(field).description.endswith('.')
 
 

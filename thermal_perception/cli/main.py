@@ -97,7 +97,9 @@ def _root(
 @app.command(context_settings=_PASS_ON)
 def run(
     context: typer.Context,
-    node: Annotated[str, typer.Argument(metavar='NODE', help='fusion_detr, simulated_cameras.')],
+    node: Annotated[
+        str, typer.Argument(metavar='NODE', help='e2e_mfd, fusion_detr, simulated_cameras.')
+    ],
     params: Annotated[
         Path | None, typer.Option(metavar='FILE', help='YAML file of ROS parameters.')
     ] = None,

@@ -76,6 +76,11 @@ class DetectorOutputs:
         )
 
     @property
+    def detections_heard(self) -> bool:
+        """True while somebody subscribes to the boxes."""
+        return heard(self._detections)
+
+    @property
     def overlay_wanted(self) -> bool:
         """True while somebody subscribes to the overlay."""
         return self._node.settings.values.publish_overlay and heard(self._overlay)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NODES: dict[str, str] = {
+    'e2e_mfd': 'thermal_perception.nodes.e2e_mfd:main',
     'fusion_detr': 'thermal_perception.nodes.fusion_detr:main',
     'simulated_cameras': 'thermal_perception.nodes.simulated_cameras:main',
 }
@@ -33,6 +34,11 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     module, _, function = NODES[name].partition(':')
     return int(getattr(import_module(module), function)(args) or 0)
+
+
+def e2e_mfd(args: Sequence[str] | None = None) -> int:
+    """Run the node `e2e_mfd`; `args` as for `start`."""
+    return start('e2e_mfd', args)
 
 
 def fusion_detr(args: Sequence[str] | None = None) -> int:
