@@ -60,12 +60,12 @@ def test_nearest_rgb_image_after_the_time_offset_is_taken(rig):
 
 
 def test_thermal_image_without_counterpart_waits_no_longer_than_it_may(rig):
-    rig.start(max_wait_s=0.15)
+    rig.start(max_wait_s=0.5)
     rig.answer(rig.send())
     assert rig.answer(rig.send(rgb=False)).rgb is None
     rig.graph.watch_diagnostics()
     wait_ms = rig.node._pipeline.stages.summary['pair'].p99_ms
-    assert 140 <= wait_ms < 1000  # between two values, the lesser near zero
+    assert 450 <= wait_ms < 2000  # between two values, the lesser near zero
     rig.graph.until(lambda: rig.graph.value('synchronisation', 'thermal degraded') == '1')
     assert rig.graph.value('synchronisation', 'thermal paired') == '1'
     assert rig.graph.value('synchronisation', 'rgb paired') == '1'

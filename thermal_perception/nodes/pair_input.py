@@ -114,11 +114,14 @@ class PairInput(ThermalInput[P]):
 
     # In the threads of the cameras and the clock
 
+    def _on_arrival(self, modality: Modality, arrival: Arrival) -> None:
+        if modality == 'thermal':
+            self._thermal_seen_s = time.monotonic()
+        super()._on_arrival(modality, arrival)
+
     def _take(self, modality: Modality, arrival: Arrival) -> None:
         with self._lock:
-            if modality == 'thermal':
-                self._thermal_seen_s = time.monotonic()
-            elif self._thermal_is_lost:
+            if modality == 'rgb' and self._thermal_is_lost:
                 self._events.add('rgb alone')
                 self._put(Moment(None, arrival, time.perf_counter()))
                 return
