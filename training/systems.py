@@ -10,6 +10,7 @@ from torch import nn
 
 from thermal_perception.models.checkpoint import CheckpointInfo
 from training.config import TrainingConfig
+from training.e2e_mfd.task import E2eMfdTask
 from training.fusion_detr.task import FusionDetrTask
 from training.task import Task
 
@@ -30,4 +31,7 @@ class System:
     pictures: tuple[PictureKind, ...]
 
 
-SYSTEMS = {'fusion_detr': System(FusionDetrTask.make, ('thermal',))}
+SYSTEMS = {
+    'fusion_detr': System(FusionDetrTask.make, ('thermal',)),
+    'e2e_mfd': System(E2eMfdTask.make, ('thermal', 'rgb')),
+}
