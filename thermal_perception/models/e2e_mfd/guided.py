@@ -31,8 +31,8 @@ def guided_enlarge(
     maps blur across such edges, and glow beside them.
 
     The published filter also takes the maps' values from those lines, so that what is in neither
-    image is lost. Here the enlarged maps stay as they are, reduced again, and detail is added on
-    top: where the lines do not fit, this is a bilinear enlargement and nothing worse.
+    image is lost. Here the maps are enlarged bilinearly and only detail is added: where the lines
+    do not fit, little is lost against a bilinear enlargement.
 
     Args:
         maps: (B, M, h, w), best on a scale without limits, such as logits.
