@@ -74,7 +74,6 @@ class FusionCriterion:
         thermal: Tensor,
         objects: Tensor,
         padding: Tensor | None = None,
-        present: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted terms by name, those without weight left out; their sum is the loss.
 
@@ -84,11 +83,9 @@ class FusionCriterion:
             thermal: (B, 1, H, W) y in 0..1.
             objects: (B, 1, H, W) bool, True where an object is; see `masks.object_mask`.
             padding: (B, H, W) bool, True where padded, or None. Padded pixels change nothing.
-            present: (B, 2) bool, whether the thermal and the colour camera are there, or None.
-                The image of one that is not is taken from the other: u should be that one.
         """
         extent = Extent.of(fused, padding)
-        sources = torch.cat(_stand_in(visible, thermal, present), 1).float().detach()
+        sources = torch.cat((visible, thermal), 1).float().detach()
         u, sources = extent.clean(fused.float()), extent.clean(sources)
         return self._terms(u, sources, objects, extent)
 
@@ -117,11 +114,3 @@ class FusionCriterion:
         return gradient_loss(
             u, sources, extent, largest=c.gradient_max, norm=c.gradient_norm, border=c.border
         )
-
-
-def _stand_in(visible: Tensor, thermal: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return visible and thermal image, one that is not there replaced by the other."""
-    if present is None:
-        return visible, thermal
-    has_thermal, has_visible = present[:, :, None, None, None].unbind(1)
-    return torch.where(has_visible, visible, thermal), torch.where(has_thermal, thermal, visible)

@@ -32,7 +32,7 @@ def fidelity_loss(u: Tensor, sources: Tensor, extent: Extent) -> Tensor:
 
     The visual information fidelity is that of `thermal_perception.evaluation.image_fusion`, with
     slopes everywhere. Scales whose window an image does not hold are left out, and so are sources
-    without information, as of a camera that is not there.
+    without information, as a lens cap gives.
 
     Source: Sheikh and Bovik, Image Information and Visual Quality, IEEE TIP 15(2), 2006.
     """

@@ -107,27 +107,6 @@ def test_padding_gets_no_gradient():
     assert (u.grad[..., :40, :] != 0).any()
 
 
-@pytest.mark.parametrize('missing', ['thermal', 'visible'])
-def test_the_other_camera_stands_in_for_one_that_is_missing(missing):
-    there, blank = noise(1), torch.zeros(SIZE)
-    v, y = (there, blank) if missing == 'thermal' else (blank, there)
-    present = torch.tensor([[missing != 'thermal', missing != 'visible']])
-    terms = loss(there, v, y, config=EVERYTHING, present=present)
-    expected = loss(there, there, there, config=EVERYTHING)
-    assert_close(terms, expected)
-    assert terms['ssim'] == 0
-    worse = loss(there / 2, v, y, config=EVERYTHING, present=present)
-    assert sum(worse.values()) > sum(terms.values()) + 1
-
-
-def test_images_of_a_batch_may_lack_different_cameras():
-    there, blank = noise(1), torch.zeros(SIZE)
-    v, y = torch.cat((there, blank)), torch.cat((blank, there))
-    present = torch.tensor([[False, True], [True, False]])
-    terms = loss(there.repeat(2, 1, 1, 1), v, y, present=present)
-    assert_close(sum(terms.values()), torch.tensor(0.0), atol=1e-4, rtol=0)
-
-
 def test_half_precision_output_is_compared_in_single_precision():
     terms = loss(noise(0).bfloat16(), noise(1), noise(2), config=EVERYTHING)
     assert all(value.dtype == torch.float32 for value in terms.values())
