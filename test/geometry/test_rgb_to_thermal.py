@@ -49,6 +49,13 @@ def test_homography_interpolates_between_pixels():
     assert_array_equal(RgbToThermal(homography=H)(image, (4, 4))[1, :3, 0], [0, 50, 100])
 
 
+def test_what_the_rgb_camera_sees_to_its_edge_is_not_darkened():
+    H = [[1.0, 0.0, -0.4], [0.0, 1.0, 0.4], [0.0, 0.0, 1.0]]  # half a pixel over two edges
+    out = RgbToThermal(homography=H)(np.full((40, 50, 3), 200, np.uint8), (41, 51))
+    assert_array_equal(out[:40, :51 - 1], np.full((40, 50, 3), 200))
+    assert_array_equal(out[40], np.zeros((51, 3)))
+
+
 def test_homography_is_the_same_in_any_scale():
     H = np.array([[1.1, 0.02, 3.0], [0.01, 0.9, -2.0], [1e-4, 2e-4, 1.0]])
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)

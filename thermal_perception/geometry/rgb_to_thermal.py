@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Size = tuple[int, int]
     Columns = NDArray[np.float32]
 
-# Both coordinates of a pixel without an RGB pixel; all its neighbours are outside, so it is black.
+# Column and row of a thermal pixel that the RGB camera does not see.
 _OUTSIDE = -1.0
 
 
@@ -39,18 +39,21 @@ class _Maps:
         shrunk: (height, width) that RGB images are brought to first; None leaves them.
         whole: (H, W, 2) int16 columns and rows.
         fraction: (H, W) uint16 index of the fractions.
+        seen: (H, W) uint8, 0 where the RGB camera sees nothing, else 255; None if it sees all.
     """
 
     shrunk: Size | None
     whole: NDArray[np.int16]
     fraction: NDArray[np.uint16]
+    seen: NDArray[np.uint8] | None
 
     def sample(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self.shrunk is not None:
             image = np.asarray(
                 cv2.resize(image, self.shrunk[::-1], interpolation=cv2.INTER_AREA), np.uint8
             )
-        return np.asarray(cv2.remap(image, self.whole, self.fraction, cv2.INTER_LINEAR), np.uint8)
+        out = cv2.remap(image, self.whole, self.fraction, cv2.INTER_LINEAR)
+        return np.asarray(out if self.seen is None else cv2.copyTo(out, self.seen), np.uint8)
 
 
 class RgbToThermal:
@@ -155,18 +158,23 @@ class RgbToThermal:
 def _make_maps(columns: Columns, rows: Columns, rgb_size: Size) -> _Maps:
     """Convert a sampling map; an RGB image of several pixels per thermal pixel is shrunk first.
 
-    Bilinear sampling looks at four pixels: it would skip those between and flicker.
+    Bilinear sampling looks at four pixels: it would skip those between and flicker. No pixel looks
+    outside of the image, as the remap is slower there: those that see nothing are masked.
     """
-    factor = int(_pixels_per_pixel(columns, rows))
-    shrunk = None
+    factor, size, outside = int(_pixels_per_pixel(columns, rows)), rgb_size, columns == _OUTSIDE
     if factor > 1:
-        (height, width), outside = rgb_size, columns == _OUTSIDE
-        shrunk = max(1, height // factor), max(1, width // factor)
-        rows = (rows + 0.5) * (shrunk[0] / height) - 0.5
-        columns = (columns + 0.5) * (shrunk[1] / width) - 0.5
-        rows[outside] = columns[outside] = _OUTSIDE
+        height, width = rgb_size
+        size = max(1, height // factor), max(1, width // factor)
+        rows = (rows + 0.5) * (size[0] / height) - 0.5
+        columns = (columns + 0.5) * (size[1] / width) - 0.5
+    columns, rows = columns.clip(0, size[1] - 1), rows.clip(0, size[0] - 1)
     whole, fraction = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
-    return _Maps(shrunk, np.asarray(whole, np.int16), np.asarray(fraction, np.uint16))
+    return _Maps(
+        size if factor > 1 else None,
+        np.asarray(whole, np.int16),
+        np.asarray(fraction, np.uint16),
+        np.where(outside, 0, 255).astype(np.uint8) if outside.any() else None,
+    )
 
 
 def _pixels_per_pixel(columns: Columns, rows: Columns) -> float:
