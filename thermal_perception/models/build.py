@@ -10,6 +10,8 @@ from thermal_perception.models.config import FusionDetrConfig
 from thermal_perception.models.e2e_mfd.config import E2eMfdConfig
 from thermal_perception.models.e2e_mfd.network import E2eMfd
 from thermal_perception.models.fusion_detr import FusionDetr
+from thermal_perception.models.rgbt_segmentation.config import RgbtSegmentationConfig
+from thermal_perception.models.rgbt_segmentation.network import RgbtSegmentation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,7 @@ def make_model(architecture: str, config: Mapping[str, Any], *, where: str) -> n
     """Build a network with random weights.
 
     Args:
-        architecture: `fusion_detr` or `e2e_mfd`.
+        architecture: `fusion_detr`, `e2e_mfd` or `rgbt_segmentation`.
         config: fields of the architecture's config dataclass.
         where: file the values came from, for messages.
 
@@ -32,6 +34,9 @@ def make_model(architecture: str, config: Mapping[str, Any], *, where: str) -> n
         return FusionDetr(from_mapping(FusionDetrConfig, config, where=where))
     if architecture == 'e2e_mfd':
         return E2eMfd(from_mapping(E2eMfdConfig, config, where=where))
+    if architecture == 'rgbt_segmentation':
+        return RgbtSegmentation(from_mapping(RgbtSegmentationConfig, config, where=where))
     raise ConfigError(
-        f'{where}: found architecture {architecture!r}, expected fusion_detr or e2e_mfd'
+        f'{where}: found architecture {architecture!r}, expected one of fusion_detr, e2e_mfd, '
+        'rgbt_segmentation'
     )
