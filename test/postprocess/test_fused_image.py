@@ -78,48 +78,40 @@ def test_values_that_are_no_numbers_do_not_spoil_the_stretch():
     assert_array_equal(found, [[0, 0, 255, 255]])
 
 
-@pytest.mark.parametrize('colour_gain', [1.0, 2.0, INF])
-def test_unchanged_brightness_returns_the_visible_image(street, colour_gain):
-    fused = street.max(2).astype(np.float32) / 255
-    assert_array_equal(fused_image(fused, street, colour_gain=colour_gain), street)
+def test_unchanged_brightness_returns_the_visible_image(street):
+    assert_array_equal(fused_image(street.max(2).astype(np.float32) / 255, street), street)
 
 
 def test_colours_are_those_of_hsv_with_v_replaced(street):
-    street = np.maximum(street, 30)  # in the dark, 8-bit hue is coarse
     fused = np.random.default_rng(2).random(street.shape[:2], np.float32)
+    fused = np.minimum(fused, street.max(2) / np.float32(128))  # brightened twice at most
     hsv = cv2.cvtColor(street.astype(np.float32) / 255, cv2.COLOR_BGR2HSV)
     hsv[..., 2] = fused
     expected = 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
-    found = fused_image(fused, street, colour_gain=INF)
-    assert_allclose(found, expected, atol=1.01)
+    found = fused_image(fused, street)
+    assert_allclose(found, expected, atol=2)
 
 
-@pytest.mark.parametrize('colour_gain', [1.0, 2.0, INF])
-def test_brightness_of_the_colour_image_equals_the_grey_image(street, colour_gain):
+def test_brightness_of_the_colour_image_equals_the_grey_image(street):
     fused = np.random.default_rng(3).uniform(-0.1, 1.2, street.shape[:2]).astype(np.float32)
     street[:5] = 0
-    found = fused_image(fused, street, colour_gain=colour_gain)
-    assert_array_equal(found.max(2), fused_image(fused))
+    street[5:10] //= 50
+    assert_array_equal(fused_image(fused, street).max(2), fused_image(fused))
 
 
 def test_black_pixels_become_grey():
-    found = fused_image(brightness(200, 0), colours((0, 0, 0), (0, 0, 0)), colour_gain=INF)
+    found = fused_image(brightness(200, 0), colours((0, 0, 0), (0, 0, 0)))
     assert_array_equal(found, colours((200, 200, 200), (0, 0, 0)))
 
 
 def test_noise_in_the_dark_does_not_become_a_glaring_colour():
-    dark = colours((0, 3, 0), (2, 0, 4))
-    found = fused_image(brightness(200, 200), dark, colour_gain=2.0)
+    found = fused_image(brightness(200, 200), colours((0, 3, 0), (2, 0, 4)))
     assert_array_equal(found, colours((194, 200, 194), (196, 192, 200)))
-    assert_array_equal(
-        fused_image(brightness(200, 200), dark, colour_gain=INF),
-        colours((0, 200, 0), (100, 0, 200)),
-    )
 
 
 def test_darker_brightness_scales_every_channel():
     found = fused_image(brightness(100), colours((50, 100, 200)))
-    assert_array_equal(found, colours((25, 50, 100)))
+    assert_allclose(found, colours((25, 50, 100)), atol=1)
 
 
 def test_grey_visible_images_give_grey_results():

@@ -13,33 +13,29 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
     Floats = NDArray[np.float32]
 
-COLOUR_GAIN = 2.0  # with 4, people on MSRS nights turn green; with 1, lit walls turn pale
+# Colour is amplified 255 / 127, about twice, at most: with 4 times, people on MSRS nights turn
+# green, and not at all, lit walls turn pale. With this unit the limit is where a byte saturates.
+_GAIN_UNIT = 127
 
 
-def fused_image(
-    fused: Floats,
-    rgb: Bytes | None = None,
-    *,
-    stretch: bool = False,
-    colour_gain: float = COLOUR_GAIN,
-) -> Bytes:
+def fused_image(fused: Floats, rgb: Bytes | None = None, *, stretch: bool = False) -> Bytes:
     """Make an 8-bit image of fused brightness.
 
     In colour, hue and saturation are those of the visible image and V of HSV is the fused
     brightness: B, G and R are multiplied by u / V. Where the visible image is nearly black that
-    factor is large and would turn a pixel's noise into a glaring colour, so colour is amplified
-    `colour_gain` times at most and the rest of the brightness is grey; a black pixel, which has
-    no colour, becomes grey. The largest of B, G and R always equals the grey image.
+    factor would make a glaring colour of a pixel's noise, so colour is amplified twice at most and
+    the rest of the brightness is grey; a black pixel, which has no colour, becomes grey. The
+    largest of B, G and R always equals the grey image, and no channel is more than two grey levels
+    off.
 
     Args:
         fused: (H, W) float u; 0..1 spans black to white, what is beyond is clipped, NaN is black.
         rgb: (H, W, 3) visible image in B, G, R order, registered; None gives a grey image.
         stretch: spread the image's own range over black to white. It looks crisper, but grey
             levels no longer compare between images, nor do metrics.
-        colour_gain: see above; infinity keeps the saturation of every pixel that is not black.
 
     Returns:
-        (H, W) mono8, or (H, W, 3) bgr8; rounded half up.
+        (H, W) mono8, or (H, W, 3) bgr8; brightness is rounded half up.
 
     Raises:
         ValueError: if the sizes differ.
@@ -49,29 +45,31 @@ def fused_image(
             f'fused_image: found fused {fused.shape} and rgb {rgb.shape}, '
             f'expected (H, W) and (H, W, 3)'
         )
-    levels = _clipped((_stretched(fused) if stretch else fused) * np.float32(255))
-    grey = (levels + np.float32(0.5)).astype(np.uint8)
-    return grey if rgb is None else _coloured(grey, levels, rgb, colour_gain)
+    grey = _grey_levels(_stretched(fused) if stretch else fused)
+    return grey if rgb is None else _coloured(grey, rgb)
 
 
-def _coloured(grey: Bytes, levels: Floats, rgb: Bytes, colour_gain: float) -> Bytes:
+def _coloured(grey: Bytes, rgb: Bytes) -> Bytes:
     """Lower each channel of `grey` by as much as, amplified, it is below V in `rgb`.
 
     With gain u / V this is the channel times u / V, and V comes out as `grey` whatever the gain.
+    All in bytes, which OpenCV saturates: half the time of going through HSV.
     """
     channels: list[Any] = list(cv2.split(rgb))
-    value = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
-    gain = np.minimum(levels / np.maximum(value, 1), np.float32(colour_gain))
-    below = [cv2.multiply(value - channel, gain, dtype=cv2.CV_8U) for channel in channels]
+    value: Any = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
+    gain = cv2.divide(grey, value, None, _GAIN_UNIT)  # 0 where V is 0
+    below = [cv2.multiply(value - channel, gain, None, 1 / _GAIN_UNIT) for channel in channels]
     coloured = np.empty_like(rgb)
     cv2.merge([cv2.subtract(grey, difference) for difference in below], coloured)
     return coloured
 
 
-def _clipped(levels: Floats) -> Floats:
-    """Clip to 0..255, in place; NaN becomes 0."""
+def _grey_levels(fused: Floats) -> Bytes:
+    """Return 0..255, rounded half up and clipped; NaN is 0."""
+    levels = fused * np.float32(255)
     cv2.patchNaNs(levels, 0)
-    return np.clip(levels, np.float32(0), np.float32(255), out=levels)
+    np.clip(levels, np.float32(0), np.float32(255), out=levels)
+    return (levels + np.float32(0.5)).astype(np.uint8)
 
 
 def _stretched(fused: Floats) -> Floats:
