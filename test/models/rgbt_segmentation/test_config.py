@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from thermal_perception.config import from_mapping, read_yaml
 from thermal_perception.errors import ConfigError
@@ -51,3 +52,10 @@ def test_every_shipped_model_says_what_it_is_called():
         values = read_yaml(share_path('config', 'models', f'rgbt_{size}.yaml'))
         assert values['model'] == f'rgbt_{size}'
         assert values['architecture'] == 'rgbt_segmentation'
+
+
+def test_shipped_lite_fits_into_a_file_of_24_megabytes():
+    with torch.device('meta'):
+        model = RgbtSegmentation(shipped('lite'))
+    values = [*model.parameters(), *model.buffers()]
+    assert 2 * sum(value.numel() for value in values) < 24e6  # float16

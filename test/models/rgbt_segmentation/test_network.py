@@ -238,3 +238,21 @@ def test_the_network_can_be_exported_as_a_graph(network, images):
     program = torch.export.export(network, tuple(images))
     found = program.module()(*images)
     assert_close(found.logits, run(network, *images).logits, atol=1e-4, rtol=1e-4)
+
+
+class MainLogits(torch.nn.Module):
+    """A network of which only the result is wanted, as run-times take it."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, thermal, rgb):
+        return self.network(thermal, rgb).logits
+
+
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning', 'ignore::DeprecationWarning')
+def test_the_network_can_be_traced(network, images):
+    with torch.no_grad():
+        traced = torch.jit.trace(MainLogits(network).eval(), images, check_trace=False)
+        assert_close(traced(*images), network(*images).logits)

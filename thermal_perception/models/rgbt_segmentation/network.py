@@ -103,7 +103,8 @@ class RgbtSegmentation(nn.Module):
     def _images(self, images: dict[Camera, Tensor | None]) -> dict[Camera, Tensor | None]:
         """Return the images of the cameras that the network has, after checking them."""
         mine = {camera: image for camera, image in images.items() if camera in self.backbone}
-        shapes = {tuple(i.shape[-2:]) for i in mine.values() if i is not None}
+        # Tracing sees sizes as tensors, which would all differ.
+        shapes = {tuple(map(int, i.shape[-2:])) for i in mine.values() if i is not None}
         if not shapes:
             raise ValueError(f'RgbtSegmentation: found no image, expected {" or ".join(mine)}')
         if len(shapes) > 1 or min(min(shapes)) < _SMALLEST:
