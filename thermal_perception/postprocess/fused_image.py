@@ -53,14 +53,17 @@ def _coloured(grey: Bytes, rgb: Bytes) -> Bytes:
     """Lower each channel of `grey` by as much as, amplified, it is below V in `rgb`.
 
     With gain u / V this is the channel times u / V, and V comes out as `grey` whatever the gain.
-    All in bytes, which OpenCV saturates: half the time of going through HSV.
+    All in bytes, which OpenCV saturates, and in place: half the time of going through HSV.
     """
     channels: list[Any] = list(cv2.split(rgb))
-    value: Any = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
+    value = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
     gain = cv2.divide(grey, value, None, _GAIN_UNIT)  # 0 where V is 0
-    below = [cv2.multiply(value - channel, gain, None, 1 / _GAIN_UNIT) for channel in channels]
+    for channel in channels:
+        cv2.subtract(value, channel, channel)
+        cv2.multiply(channel, gain, channel, 1 / _GAIN_UNIT)
+        cv2.subtract(grey, channel, channel)
     coloured = np.empty_like(rgb)
-    cv2.merge([cv2.subtract(grey, difference) for difference in below], coloured)
+    cv2.merge(channels, coloured)
     return coloured
 
 
@@ -69,7 +72,8 @@ def _grey_levels(fused: Floats) -> Bytes:
     levels = fused * np.float32(255)
     cv2.patchNaNs(levels, 0)
     np.clip(levels, np.float32(0), np.float32(255), out=levels)
-    return (levels + np.float32(0.5)).astype(np.uint8)
+    levels += np.float32(0.5)
+    return levels.astype(np.uint8)
 
 
 def _stretched(fused: Floats) -> Floats:
