@@ -16,6 +16,7 @@ from thermal_perception.resources import share_path
     [
         ({'class_names': ('car',)}, r"class_names: found \('car',\), expected at least two"),
         ({'decoder_width': 31}, 'decoder_width: found 31, expected an even number, 2 or more'),
+        ({'reduction': 0}, 'reduction: found 0, expected at least 1'),
         ({'dropout': 1.0}, 'dropout: found 1.0, expected 0 or more, below 1'),
         ({'thermal_std': 0.0}, 'thermal_std: found 0.0, expected above 0'),
     ],

@@ -160,6 +160,24 @@ def test_a_network_of_one_camera_needs_it(make_network, images):
         make_network(cameras='rgb')(images[0], None)
 
 
+def test_reduced_images_give_logits_of_full_size(make_network):
+    whole, half = make_network(), make_network(reduction=2)
+    small = torch.rand(1, 1, 64, 96), torch.rand(1, 3, 64, 96)
+    large = [image.repeat_interleave(2, 2).repeat_interleave(2, 3) for image in small]
+    found = run(half, *large)
+    assert found.logits.shape == (1, 3, 128, 192)
+    for name, value in run(whole, *small).readings.items():
+        assert_close(found.readings[name], value)
+
+
+def test_reduced_images_leave_padding_out(make_network):
+    network = make_network(reduction=2)
+    images = torch.rand(1, 1, 128, 128), torch.rand(1, 3, 128, 128)
+    larger, padding = padded(images, (192, 256))
+    found = run(network, *larger, padding).logits[..., :128, :128]
+    assert_close(found, run(network, *images).logits, atol=1e-4, rtol=1e-4)
+
+
 def timm_shapes(depths, width):
     """List the tensors of timm's ConvNeXt V2, 1x1 convolutions as linear layers."""
     shapes = {'stem.0.weight': (width, 3, 4, 4)}

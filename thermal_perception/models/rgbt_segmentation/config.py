@@ -44,6 +44,8 @@ class RgbtSegmentationConfig:
         blur_border: what the low-pass filter of the fine fusion sees beyond the image: `zero`, as
             published, or the outermost cells (`replicate`), which makes no edge out of the border.
         decoder_width: f, channels of the decoder; None takes those of the encoder's first stage.
+        reduction: n, both images are averaged over n x n pixels before the encoders, and the
+            logits brought back to full size; 2 quarters the work and loses what is thin.
         dropout: share of channels left out before the main classifier, in training.
         thermal_mean: of thermal images in 0..1, as the network is trained; by default MFNet's.
         thermal_std: matching standard deviation.
@@ -57,6 +59,7 @@ class RgbtSegmentationConfig:
     coarse_fusion: Literal['semantic', 'addition'] = 'semantic'
     blur_border: Border = 'zero'
     decoder_width: int | None = None
+    reduction: int = 1
     dropout: float = 0.1
     thermal_mean: float = 0.3616
     thermal_std: float = 0.0765
@@ -69,6 +72,8 @@ class RgbtSegmentationConfig:
             raise ConfigError(
                 f'decoder_width: found {self.decoder_width}, expected an even number, 2 or more'
             )
+        if self.reduction < 1:
+            raise ConfigError(f'reduction: found {self.reduction}, expected at least 1')
         if not 0 <= self.dropout < 1:
             raise ConfigError(f'dropout: found {self.dropout}, expected 0 or more, below 1')
         if not self.thermal_std > 0:

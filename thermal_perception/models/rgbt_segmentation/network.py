@@ -8,6 +8,7 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
+from thermal_perception.models.e2e_mfd.padding import reduce
 from thermal_perception.models.rgbt_segmentation.decoder import Decoder
 from thermal_perception.models.rgbt_segmentation.encoders import Encoders, STRIDES
 from thermal_perception.models.rgbt_segmentation.frequency_fusion import FrequencyFusion
@@ -80,15 +81,18 @@ class RgbtSegmentation(nn.Module):
         network of one camera takes no notice of the other.
 
         Args:
-            thermal: (B, 1, H, W) float32 in 0..1, H and W at least 64; None if missing.
+            thermal: (B, 1, H, W) float32 in 0..1; None if missing. H and W are multiples of
+                `reduction`, and at least 64 after it.
             rgb: (B, 3, H, W) float32 in 0..1, R, G, B; None if missing.
             padding: (B, H, W) bool, True where padded, or None. Where images end at a multiple of
-                32, what is padded changes nothing; elsewhere it shows in their last cells.
+                32 x `reduction`, what is padded changes nothing; elsewhere it shows in their last
+                cells.
             present: (B, 2) bool, which of the cameras thermal and RGB each image has; None: all
                 there are.
 
         Raises:
             ValueError: if no image is there, the two differ in size, or are too small.
+            PreprocessError: if they are no multiple of `reduction` in size.
         """
         images = self._images({'thermal': thermal, 'rgb': rgb})
         size = next(image.shape[-2:] for image in images.values() if image is not None)
@@ -107,10 +111,11 @@ class RgbtSegmentation(nn.Module):
         shapes = {tuple(map(int, i.shape[-2:])) for i in mine.values() if i is not None}
         if not shapes:
             raise ValueError(f'RgbtSegmentation: found no image, expected {" or ".join(mine)}')
-        if len(shapes) > 1 or min(min(shapes)) < _SMALLEST:
+        smallest = _SMALLEST * self.config.reduction
+        if len(shapes) > 1 or min(min(shapes)) < smallest:
             raise ValueError(
                 f'RgbtSegmentation: found (height, width) {sorted(shapes)}, expected one size of '
-                f'{_SMALLEST}x{_SMALLEST} or more'
+                f'{smallest}x{smallest} or more'
             )
         return mine
 
@@ -121,14 +126,16 @@ class RgbtSegmentation(nn.Module):
         present: Tensor | None,
     ) -> dict[Camera, Tensor]:
         """Normalise; padded cells and missing cameras become zero, which is the mean."""
+        factor = self.config.reduction
         like = next(image for image in images.values() if image is not None)
+        height, width = (length // factor for length in like.shape[-2:])
         inputs: dict[Camera, Tensor] = {}
         for camera, image in images.items():
             encoder = self.backbone.of(camera)
             if image is None:
-                inputs[camera] = like.new_zeros(len(like), encoder.in_channels, *like.shape[-2:])
+                inputs[camera] = like.new_zeros(len(like), encoder.in_channels, height, width)
                 continue
-            x = blank(encoder.normalised(image), padding)
+            x = blank(encoder.normalised(reduce(image, factor, padding)), padding)
             if present is not None:
                 there = present[:, _CAMERAS.index(camera), None, None, None]
                 x = x.masked_fill(~there, 0.0)
