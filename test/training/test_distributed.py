@@ -1,34 +1,30 @@
+"""Training by two processes equals training by one with the same effective batch."""
+
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 import subprocess
 import sys
 
+import averaging_run
 import pytest
+from ranks import DEADLINE_S, ROOT, started
 import torch
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name('averaging_run.py')
-DEADLINE_S = 240
+SCRIPT = Path(averaging_run.__file__)
 
 
-def train(data, output, *, size, accumulate):
-    """Start `size` processes on one job and return the logged steps of rank 0."""
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--no-python']
-    command += ['--nproc-per-node', str(size)]
-    command += [sys.executable, str(SCRIPT), str(data), str(output), str(accumulate)]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=DEADLINE_S)
+def rows_of(output):
     rows = [json.loads(line) for line in (output / 'log.jsonl').read_text().splitlines()]
     return [row for row in rows if 'step' in row]
 
 
 @pytest.mark.timeout(2 * DEADLINE_S)
 def test_two_processes_take_the_steps_of_one_with_the_same_effective_batch(coco, tmp_path):
-    two = train(coco, tmp_path / 'two', size=2, accumulate=1)
-    one = train(coco, tmp_path / 'one', size=1, accumulate=2)
+    with started(SCRIPT, coco, tmp_path / 'two', 1, processes=2):
+        averaging_run.main(coco, tmp_path / 'one', 2)
+    two, one = rows_of(tmp_path / 'two'), rows_of(tmp_path / 'one')
     assert [row['step'] for row in two] == [row['step'] for row in one] == [0, 1, 2, 3]
     # The norm is that of the averaged gradient; after the first step it also tells that the
     # weights went the same way.
@@ -59,7 +55,6 @@ def test_fit_starts_its_second_process_itself(coco, tmp_path):
     command = [sys.executable, '-m', 'training', 'fit', '--config', str(config)]
     command += ['--output', str(output), '--device', 'cpu', '--devices', '2']
     subprocess.run(command, cwd=ROOT, check=True, timeout=DEADLINE_S)
-    rows = [json.loads(line) for line in (output / 'log.jsonl').read_text().splitlines()]
     # Four images of which each of two processes takes one a step.
-    assert [row['step'] for row in rows if 'step' in row] == [0, 1]
+    assert [row['step'] for row in rows_of(output)] == [0, 1]
     assert (output / 'last.safetensors').is_file()

@@ -1,4 +1,4 @@
-"""Train a few steps as one of several processes: `joint_run.py OUTPUT ACCUMULATE`."""
+"""Train a few steps as one of several processes: `aligning_run.py OUTPUT ACCUMULATE`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 import sys
 
 import numpy as np
+from tiny import e2e_mfd
 import torch
 
 from thermal_perception.models.build import make_model
@@ -18,9 +19,6 @@ from training.e2e_mfd import task as joint
 from training.engine import Trainer
 from training.hardware import make_fabric
 from training.samples import collate, Sample
-
-sys.path.insert(0, str(Path(__file__).parents[2] / 'support'))
-from tiny import e2e_mfd
 
 CLASSES = ('person', 'car')
 
