@@ -22,7 +22,7 @@ import numpy as np
 from thermal_perception.cli.processes import Children, node_command
 from thermal_perception.cli.ros import executor_of, message, private_environment, qos, ros_node
 from thermal_perception.encode import to_image
-from thermal_perception.perceive import default_checkpoint
+from thermal_perception.resources import shipped_weights
 
 SIZE = (512, 640)
 ALLOWED_MIB = 16.0
@@ -81,7 +81,8 @@ def main() -> int:
     parser.add_argument('--frames', type=int, default=10_000)
     parser.add_argument('--checkpoint', default=None)
     options = parser.parse_args()
-    options.checkpoint = str(Path(options.checkpoint or default_checkpoint()).resolve())
+    weights = options.checkpoint or shipped_weights('fusion_detr_lite')
+    options.checkpoint = str(Path(weights).resolve())
     with tempfile.TemporaryDirectory() as folder:
         samples = watch(options, Path(folder))
     growth = samples[-1][1] - samples[0][1]

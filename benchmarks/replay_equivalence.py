@@ -26,7 +26,8 @@ from thermal_perception.cli.ros import executor_of, message, private_environment
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.evaluation.dataset import CocoSplit, open_split, score_split
 from thermal_perception.evaluation.messages import to_detections
-from thermal_perception.perceive import default_checkpoint, Perceiver
+from thermal_perception.perceive import Perceiver
+from thermal_perception.resources import shipped_weights
 
 FRAME_ID = 'replay_optical_frame'
 START_S = 1_700_000_000
@@ -173,7 +174,8 @@ def main() -> int:
     parser.add_argument('--queue', choices=('all', 'newest'), default='all')
     parser.add_argument('--checkpoint', default=None)
     options = parser.parse_args()
-    options.checkpoint = str((Path(options.checkpoint or default_checkpoint())).resolve())
+    weights = options.checkpoint or shipped_weights('fusion_detr_lite')
+    options.checkpoint = str(Path(weights).resolve())
     split = open_split(options.dataset, options.split)
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / 'bag'

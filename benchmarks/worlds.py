@@ -14,7 +14,8 @@ import sys
 
 from thermal_perception.evaluation.dataset import thermal_frame
 from thermal_perception.evaluation.matching import count_matches, MatchCount, MatchingRules
-from thermal_perception.perceive import default_checkpoint, Perceiver
+from thermal_perception.perceive import Perceiver
+from thermal_perception.resources import shipped_weights
 from thermal_perception.simulation import default_rig, render, Scene
 from thermal_perception.types import FrameSet
 
@@ -40,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('worlds', nargs='+', metavar='PRESET:CONDITION:SEED')
     worlds = parser.parse_args().worlds
-    perceiver = Perceiver.load(default_checkpoint())
+    perceiver = Perceiver.load(shipped_weights('fusion_detr_lite'))
     print('world                      precision  recall  objects')
     for world in worlds:
         met = count(perceiver, world)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 import sys
 
-from thermal_perception.errors import ConfigError
+from thermal_perception.errors import CheckpointError, ConfigError
 
 _PACKAGE = 'thermal_perception'
 
@@ -26,6 +26,26 @@ def share_path(*parts: str) -> Path:
             return path
     looked = ', '.join(map(str, candidates))
     raise ConfigError(f'{"/".join(parts)}: not found, looked at {looked}')
+
+
+def shipped_weights(model: str) -> Path:
+    """Return the weights file of a shipped model.
+
+    Args:
+        model: its name; that of a system, as `e2e_mfd`, means its lite model.
+
+    Raises:
+        CheckpointError: if none are shipped under this name.
+    """
+    try:
+        return share_path('weights', f'{model}.safetensors')
+    except ConfigError as error:
+        try:
+            return share_path('weights', f'{model}_lite.safetensors')
+        except ConfigError:
+            raise CheckpointError(
+                f'no weights are shipped for model {model!r}: {error}'
+            ) from error
 
 
 def _roots() -> list[Path]:

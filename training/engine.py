@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor
 
-    from thermal_perception.models.checkpoint import CheckpointInfo
+    from thermal_perception.models.record import CheckpointInfo
     from training.config import TrainingConfig
     from training.samples import Batch, TrainingSamples
     from training.task import Task

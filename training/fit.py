@@ -18,7 +18,8 @@ from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.evaluation.image_fusion import brightness, FusionScorer
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
+from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from thermal_perception.resources import share_path

@@ -20,7 +20,8 @@ import torch
 import yaml
 
 from thermal_perception.files import write_whole
-from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
+from thermal_perception.models.checkpoint import save_checkpoint
+from thermal_perception.models.record import CheckpointInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

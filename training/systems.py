@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from thermal_perception.models.checkpoint import CheckpointInfo
+from thermal_perception.models.record import CheckpointInfo
 from training.config import TrainingConfig
 from training.e2e_mfd.task import E2eMfdTask
 from training.fusion_detr.task import FusionDetrTask

@@ -7,9 +7,10 @@ import json
 import cv2
 import numpy as np
 import pytest
-from tiny import lite
+from tiny import e2e_mfd, lite
 
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 
 CLASS_NAMES = ('person', 'car', 'bicycle', 'other_vehicle')
 TINY = lite(CLASS_NAMES)
@@ -30,6 +31,16 @@ def checkpoint(tmp_path_factory):
         training={'data': 'none'},
         licence='Apache-2.0',
     )
+    save_random(path, info)
+    return path
+
+
+@pytest.fixture(scope='session')
+def pair_checkpoint(tmp_path_factory):
+    """Return a file with random weights of a tiny network for two cameras, which finds much."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny_pair.safetensors'
+    names = CLASS_NAMES[:2]
+    info = CheckpointInfo('tiny_pair', 'e2e_mfd', e2e_mfd(names), {}, names, (64, 96), 0.0)
     save_random(path, info)
     return path
 

@@ -15,7 +15,8 @@ from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 from thermal_perception.cli.evaluate_pairs import fusion_table
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.image_fusion import FIGURES, FusionMetrics, FusionQuality
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 
 CLASSES = ('person', 'car')
 

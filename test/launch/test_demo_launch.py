@@ -24,7 +24,8 @@ from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
 from launch import LaunchDescription
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 
 DEADLINE_S = 120.0
 CLASS_NAMES = ('person', 'car', 'bicycle', 'other_vehicle')

@@ -28,7 +28,8 @@ from vision_msgs.msg import Detection2DArray
 
 from launch import LaunchDescription
 from thermal_perception.encode import to_image
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 
 # Processes import torch, which takes long on a busy machine.
 DEADLINE_S = 120.0

@@ -23,7 +23,8 @@ from thermal_perception.simulation import default_rig
 pytest.importorskip('torch')
 
 from thermal_perception.encode import to_detection2d_array, to_encoding
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
 
 CLASSES = ('person', 'car')

@@ -10,7 +10,8 @@ import pytest
 from tiny import e2e_mfd
 
 from thermal_perception.errors import PreprocessError
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
 from thermal_perception.types import Frame, FrameSet
 

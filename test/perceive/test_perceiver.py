@@ -9,14 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 from tiny import lite
 
-from thermal_perception.errors import BackendError, CheckpointError, PreprocessError
+from thermal_perception.errors import BackendError, PreprocessError
 from thermal_perception.models.checkpoint import (
     Checkpoint,
     CheckpointInfo,
     load_checkpoint,
     save_random,
 )
-from thermal_perception.perceive import default_checkpoint, Perceiver
+from thermal_perception.perceive import Perceiver
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
@@ -208,8 +208,3 @@ def test_device_lost_without_fallback_raises(checkpoint: Path):
 
     with pytest.raises(BackendError, match='CUDA error'):
         perceiver(frames(noise(64, 64)))
-
-
-def test_unshipped_model_is_named():
-    with pytest.raises(CheckpointError, match="no weights are shipped for model 'nosuch'"):
-        default_checkpoint('nosuch')

@@ -10,8 +10,8 @@ from tiny import e2e_mfd
 import torch
 
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import CheckpointInfo
 from thermal_perception.models.e2e_mfd.diffusion import noised_proposals
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.preprocess import PreprocessConfig
 from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DatasetConfig

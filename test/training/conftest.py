@@ -11,7 +11,7 @@ from tiny import published
 import torch
 
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import CheckpointInfo
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig

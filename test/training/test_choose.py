@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose
 import pytest
 from tiny import published
 
-from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.models.checkpoint import save_random
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.types import Detections
 from training.__main__ import main
 from training.choose import count_thresholds, Counted, kept, score_overlaps, truth_of

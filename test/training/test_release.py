@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from thermal_perception.errors import ConfigError
-from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint, save_random
+from thermal_perception.models.checkpoint import load_checkpoint, save_random
+from thermal_perception.models.record import CheckpointInfo
 from training import release
 
 MODEL = {

@@ -33,7 +33,8 @@ from thermal_perception.evaluation.detections_file import write_detections
 from thermal_perception.evaluation.latency import LatencyRecorder
 from thermal_perception.evaluation.pairs import is_pair_folder
 from thermal_perception.evaluation.scale_weights import FusionRecorder, mean_object_areas
-from thermal_perception.perceive import default_checkpoint, Perceiver
+from thermal_perception.perceive import Perceiver
+from thermal_perception.resources import shipped_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +115,7 @@ def evaluate(options: EvaluateOptions) -> None:
     """
     for path in (options.json, options.fusion_csv, options.detections):
         console.check_writable(path)
-    checkpoint = options.checkpoint or default_checkpoint(options.model)
+    checkpoint = options.checkpoint or shipped_weights(options.model)
     perceiver = Perceiver.load(checkpoint, device=options.device, num_threads=options.threads)
     if options.dataset is not None and is_pair_folder(options.dataset):
         _check_fuses(perceiver, options.dataset)

@@ -10,7 +10,7 @@ from rich.table import Table
 from thermal_perception.cli import console
 from thermal_perception.config import to_mapping
 from thermal_perception.models.checkpoint import load_checkpoint
-from thermal_perception.perceive import default_checkpoint
+from thermal_perception.resources import shipped_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def info(checkpoint: Path | None, model: str, json_path: Path | None) -> None:
         ConfigError: if the JSON file cannot be written.
     """
     console.check_writable(json_path)
-    facts = read_facts(checkpoint or default_checkpoint(model))
+    facts = read_facts(checkpoint or shipped_weights(model))
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style='bold', overflow='fold', max_width=_KEY_WIDTH)
     table.add_column(overflow='fold')

@@ -53,7 +53,7 @@ class Against(str, Enum):
     naive = 'naive'
 
 
-Model = Annotated[str, typer.Option(metavar='NAME', help='Shipped model.')]
+Model = Annotated[str, typer.Option(metavar='NAME', help='Shipped model, or its system.')]
 Checkpoint = Annotated[
     Path | None, typer.Option(metavar='FILE', help='Checkpoint, instead of the shipped one.')
 ]
@@ -313,6 +313,9 @@ def demo(
     image_topic: Annotated[
         str, typer.Option(metavar='NAME', help='Thermal images of the bag, if there are several.')
     ] = '',
+    rgb_topic: Annotated[
+        str, typer.Option(metavar='NAME', help='Colour images of the bag, for two cameras.')
+    ] = '',
     model: Model = 'fusion_detr_lite',
     checkpoint: Checkpoint = None,
     device: Device = 'auto',
@@ -327,13 +330,15 @@ def demo(
 ) -> None:
     """Watch the node detect, live: simulated cameras (or a bag) and the node as processes."""
     _require_ros()
-    from thermal_perception.cli.demo.demo import demo, DemoOptions
+    from thermal_perception.cli.demo.demo import demo
+    from thermal_perception.cli.demo.show import DemoOptions
 
     demo(
         DemoOptions(
             duration_s=duration,
             bag=bag,
             image_topic=image_topic,
+            rgb_topic=rgb_topic,
             model=model,
             checkpoint=checkpoint,
             device=device,

@@ -18,7 +18,7 @@ from typing import Any, TYPE_CHECKING
 from thermal_perception.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, MutableMapping, Sequence
+    from collections.abc import Callable, Container, Iterator, MutableMapping, Sequence
 
     from rclpy.executors import Executor
     from rclpy.node import Node
@@ -117,6 +117,23 @@ def qos(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
+
+
+def parameter_setter(node: Node, other: str) -> Callable[[str, bool], None]:
+    """Return a function (name, value) that asks another node to change a parameter.
+
+    It waits for nothing: where the other node is not there, nothing happens.
+    """
+    from rclpy.parameter import Parameter
+
+    SetParameters = import_module('rcl_interfaces.srv').SetParameters
+    client: Any = node.create_client(SetParameters, f'/{other}/set_parameters')
+
+    def ask(name: str, value: bool) -> None:
+        change = Parameter(name, value=value).to_parameter_msg()
+        client.call_async(SetParameters.Request(parameters=[change]))
+
+    return ask
 
 
 def wait_until_acknowledged(publisher: Publisher[Any], limit_s: float) -> bool:

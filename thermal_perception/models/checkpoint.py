@@ -2,69 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
 import torch
 
-from thermal_perception.config import from_mapping, to_mapping
+from thermal_perception.config import to_mapping
 from thermal_perception.errors import CheckpointError, ConfigError
 from thermal_perception.models.build import make_model
+from thermal_perception.models.record import as_metadata, CheckpointInfo, open_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn, Tensor
-
-SCHEMA_VERSION = 1
-_KEY = 'thermal_perception'
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """What a checkpoint says of itself.
-
-    Attributes:
-        model: name users know it by, for example `fusion_detr_lite`.
-        architecture: class of network, for example `fusion_detr`.
-        config: fields of the architecture's config dataclass.
-        preprocess: fields of the preprocessing config.
-        class_names: lower-case names in label order.
-        input_size: (height, width) it was trained for; None if any.
-        score_threshold: default for showing detections.
-        suppress_iou: a box that overlaps a better one of its class by more than this repeats it
-            and is left out; 1 keeps all.
-        training: data, seed, epochs, hardware, command.
-        metrics: results of this very file, by data set.
-        licence: SPDX name and attribution.
-        source_commit: commit of the code that trained it.
-        schema_version: of this record.
-    """
-
-    model: str
-    architecture: str
-    config: dict[str, Any]
-    preprocess: dict[str, Any]
-    class_names: tuple[str, ...]
-    input_size: tuple[int, int] | None = None
-    score_threshold: float = 0.5
-    suppress_iou: float = 1.0
-    training: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    licence: str = ''
-    source_commit: str = ''
-    schema_version: int = SCHEMA_VERSION
-
-    def __post_init__(self) -> None:
-        """Refuse what is no overlap."""
-        if not 0 < self.suppress_iou <= 1:
-            raise ConfigError(f'suppress_iou: found {self.suppress_iou}, expected in (0, 1]')
 
 
 @dataclass(frozen=True)
@@ -91,9 +47,7 @@ class Checkpoint:
         """
         try:
             with torch.random.fork_rng(devices=[]):  # a GPU may be lost
-                model = make_model(
-                    self.info.architecture, self.info.config, where=str(self.path)
-                )
+                model = make_model(self.info.architecture, self.info.config, where=str(self.path))
             model.load_state_dict(self.state, strict=True)
         except (ConfigError, RuntimeError) as error:
             raise CheckpointError(f'{self.path}: weights do not fit: {error}') from error
@@ -116,7 +70,7 @@ def save_checkpoint(
     """
     tensors = stored_tensors(state, dtype)
     part = path.with_name(path.name + '.part')
-    save_file(tensors, part, metadata={_KEY: json.dumps(to_mapping(info), sort_keys=True)})
+    save_file(tensors, part, metadata=as_metadata(info))
     part.chmod(0o644)  # safetensors makes it private, but installed weights are for everyone
     os.replace(part, path)
 
@@ -139,15 +93,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: if the file is missing, truncated, no checkpoint of this package, or of
             another schema version.
     """
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such file, expected a .safetensors checkpoint')
-    try:
-        with safe_open(path, framework='pt') as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f'{path}: damaged or not safetensors: {error}') from error
-    info = _read_info(path, metadata)
+    with open_weights(path, 'pt') as (info, file):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     fingerprint = fingerprint_of(tensors, info)
     state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     return Checkpoint(info, state, fingerprint, path)
@@ -183,24 +130,3 @@ def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
         raise CheckpointError(f'{name!r} holds NaN or Inf, expected finite weights')
     rounded = tensor.to(dtype)
     return rounded if bool(torch.isfinite(rounded).all()) else tensor
-
-
-def _read_info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
-    if _KEY not in metadata:
-        raise CheckpointError(
-            f'{path}: found safetensors without {_KEY!r} metadata, expected a checkpoint '
-            'written by this package'
-        )
-    try:
-        values = json.loads(metadata[_KEY])
-        version = values.get('schema_version')
-    except (json.JSONDecodeError, AttributeError) as error:
-        raise CheckpointError(f'{path}: metadata is not a JSON object: {error}') from error
-    if version != SCHEMA_VERSION:
-        raise CheckpointError(
-            f'{path}: found schema version {version!r}, this package reads {SCHEMA_VERSION}'
-        )
-    try:
-        return from_mapping(CheckpointInfo, values, where=str(path))
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error

@@ -118,12 +118,13 @@ def load_perceiver(parameters: ModelParameters) -> PerceiverLike:
         BackendError: if the device is not there and falling back is not allowed.
     """
     # Importing torch takes seconds: wrong parameters are reported before it.
-    from thermal_perception.perceive import default_checkpoint, Perceiver
+    from thermal_perception.perceive import Perceiver
+    from thermal_perception.resources import shipped_weights
 
     path = (
         Path(parameters.checkpoint).expanduser()
         if parameters.checkpoint
-        else default_checkpoint(parameters.model)
+        else shipped_weights(parameters.model)
     )
     return Perceiver.load(
         path,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thermal_perception.models.checkpoint import CheckpointInfo
+    from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.preprocess import PreparedPair
     from thermal_perception.types import FrameSet, Modality, Output
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thermal_perception.models.checkpoint import CheckpointInfo
     from thermal_perception.models.fusion import FusionOutput
+    from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.types import FrameSet, Output
 
 

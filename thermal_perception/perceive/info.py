@@ -1,18 +1,13 @@
-"""What users may know of a model, and which weights are shipped."""
+"""What users may know of a model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, TYPE_CHECKING
 
-from thermal_perception.errors import CheckpointError, ConfigError
-from thermal_perception.resources import share_path
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-DEFAULT_MODEL = 'fusion_detr_lite'
 
 
 @dataclass(frozen=True)
@@ -40,15 +35,3 @@ class ModelInfo:
     strides: tuple[int, ...]
     path: Path
     metadata: Mapping[str, Any]
-
-
-def default_checkpoint(model: str = DEFAULT_MODEL) -> Path:
-    """Return the shipped weights of a model.
-
-    Raises:
-        CheckpointError: if none are shipped under this name.
-    """
-    try:
-        return share_path('weights', f'{model}.safetensors')
-    except ConfigError as error:
-        raise CheckpointError(f'no weights are shipped for model {model!r}: {error}') from error

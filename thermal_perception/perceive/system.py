@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from thermal_perception.models.checkpoint import CheckpointInfo
+    from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.types import FrameSet, Modality, Output, Perception
 
 

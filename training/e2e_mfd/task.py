@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from torch import nn, Tensor
 
-    from thermal_perception.models.checkpoint import CheckpointInfo
     from thermal_perception.models.e2e_mfd.network import E2eMfd, E2eMfdOutput
+    from thermal_perception.models.record import CheckpointInfo
     from training.config import TrainingConfig
     from training.samples import Batch
     from training.task import Sealed

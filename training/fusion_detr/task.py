@@ -13,7 +13,7 @@ from training.task import Task, Terms
 if TYPE_CHECKING:
     from torch import nn, Tensor
 
-    from thermal_perception.models.checkpoint import CheckpointInfo
+    from thermal_perception.models.record import CheckpointInfo
     from training.config import TrainingConfig
     from training.task import Sealed
 

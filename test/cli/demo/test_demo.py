@@ -12,14 +12,10 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_typestore, Stores
 
 from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
-from thermal_perception.cli.demo.demo import (
-    _bag_images,
-    _make_folder,
-    _replay_command,
-    DemoOptions,
-)
+from thermal_perception.cli.demo.show import DemoOptions, make_folder, prepare
+from thermal_perception.cli.demo.sources import bag_images, node_parameters, replay_command
 from thermal_perception.cli.processes import command_of
-from thermal_perception.errors import ConfigError, DatasetError
+from thermal_perception.errors import CheckpointError, ConfigError, DatasetError
 from thermal_perception.models.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -85,15 +81,38 @@ def test_missing_or_damaged_weights_are_said_at_once(tmp_path):
     assert done.returncode == 1
     assert 'no.safetensors: no such file' in done.stderr
     assert not (tmp_path / 'out').exists()
+    broken = tmp_path / 'broken.safetensors'
+    broken.write_bytes(b'not weights')
+    with pytest.raises(CheckpointError, match='broken.safetensors: damaged'):
+        prepare(DemoOptions(checkpoint=broken))
 
 
 @pytest.mark.timeout(280)
-def test_node_that_cannot_start_ends_the_demo_with_its_reason(tmp_path):
+def test_colour_camera_is_cut_off_and_comes_back(tmp_path, pair_checkpoint):
+    output = tmp_path / 'output'
+    done = run_demo(
+        '--checkpoint', pair_checkpoint, '--duration', 16, '--rate', 4, '--output', output,
+        '--device', 'cpu', '--condition', 'day',
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if ' s  frames=' in line]
+    cut = [line for line in lines if '[colour camera cut off until 12 s]' in line]
+    assert any('rgb missing: thermal only' in line for line in [*cut, lines[-1]])
+    assert cut
+    assert '[' not in lines[0] + lines[-1]
+    assert {p.name for p in output.iterdir()} >= {'overlay.mp4', 'fused_image.mp4'}
+    assert 'fused_image.mp4' in done.stdout
+
+
+@pytest.mark.timeout(280)
+def test_node_that_cannot_start_ends_the_demo_with_its_reason(tmp_path, checkpoint):
+    loaded = load_checkpoint(checkpoint)
+    state = dict(list(loaded.state.items())[1:])
     broken = tmp_path / 'broken.safetensors'
-    broken.write_bytes(b'not weights')
+    save_checkpoint(broken, state, loaded.info)
     done = run_demo('--checkpoint', broken, '--output', tmp_path / 'out', '--duration', 1)
     assert done.returncode == 1
-    assert 'broken.safetensors' in done.stderr
+    assert 'broken.safetensors: weights do not fit' in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -121,7 +140,7 @@ def test_earlier_results_go_and_files_of_others_stay(tmp_path):
     theirs = ['overlay_mine.png', 'logs/server.log', 'notes.txt']
     for name in [*ours, *theirs]:
         (tmp_path / name).touch()
-    _make_folder(tmp_path)
+    make_folder(tmp_path)
     left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*') if p.is_file()}
     assert left == set(theirs)
 
@@ -130,17 +149,48 @@ def write_bag(path, **topics):
     store = get_typestore(Stores.LATEST)
     with Writer(path, version=9) as writer:
         for name, kind in topics.items():
-            writer.add_connection(f'/{name}/image', f'sensor_msgs/msg/{kind}', typestore=store)
+            topic = f'/{name.replace("__", "/")}'
+            writer.add_connection(topic, f'sensor_msgs/msg/{kind}', typestore=store)
     return path
 
 
-def test_images_of_a_bag_are_found_raw_first_and_compressed_ones_go_to_the_sibling(tmp_path):
+def shown(checkpoint, bag, **options):
+    return prepare(DemoOptions(bag=bag, checkpoint=checkpoint, **options))
+
+
+def test_images_of_a_bag_are_found_raw_first_and_compressed_ones_go_to_the_sibling(
+    tmp_path, checkpoint
+):
     both = write_bag(tmp_path / 'both', heat='Image', other='CompressedImage')
-    assert _bag_images(both, '') == ('/heat/image', 'raw')
-    assert _bag_images(both, '/other/image') == ('/other/image', 'compressed')
-    packed = write_bag(tmp_path / 'packed', heat='CompressedImage')
-    assert _bag_images(packed, '') == ('/heat/image', 'compressed')
-    assert '/heat/image:=/thermal/image_raw/compressed' in _replay_command(packed, '')
-    assert '/heat/image:=/thermal/image_raw' in _replay_command(both, '')
+    assert bag_images(shown(checkpoint, both)) == {'thermal': ('/heat', 'raw')}
+    other = shown(checkpoint, both, image_topic='/other')
+    assert bag_images(other) == {'thermal': ('/other', 'compressed')}
+    packed = shown(checkpoint, write_bag(tmp_path / 'packed', heat='CompressedImage'))
+    assert bag_images(packed) == {'thermal': ('/heat', 'compressed')}
+    assert '/heat:=/thermal/image_raw/compressed' in replay_command(packed)
+    assert '/heat:=/thermal/image_raw' in replay_command(shown(checkpoint, both))
+    two = write_bag(tmp_path / 'two', left='Image', right='Image')
     with pytest.raises(DatasetError, match='expected exactly one'):
-        _bag_images(write_bag(tmp_path / 'two', left='Image', right='Image'), '')
+        bag_images(shown(checkpoint, two))
+
+
+def test_two_cameras_of_a_bag_are_told_apart_by_their_names(tmp_path, pair_checkpoint):
+    names = {
+        'boson__thermal__image_raw': 'Image',
+        'cam__rgb__image_raw__compressed': 'CompressedImage',
+    }
+    show = shown(pair_checkpoint, write_bag(tmp_path / 'pairs', **names))
+    assert show.node == 'e2e_mfd'
+    assert bag_images(show) == {
+        'thermal': ('/boson/thermal/image_raw', 'raw'),
+        'rgb': ('/cam/rgb/image_raw/compressed', 'compressed'),
+    }
+    assert '/cam/rgb/image_raw/compressed:=/rgb/image_raw/compressed' in replay_command(show)
+    parameters = node_parameters(show)
+    assert parameters['image_transport'] == 'raw'
+    assert parameters['rgb_image_transport'] == 'compressed'
+    unnamed = write_bag(tmp_path / 'unnamed', left='Image', right='Image')
+    with pytest.raises(DatasetError, match='ends in thermal/image_raw'):
+        bag_images(shown(pair_checkpoint, unnamed))
+    named = shown(pair_checkpoint, unnamed, image_topic='/left', rgb_topic='/right')
+    assert bag_images(named) == {'thermal': ('/left', 'raw'), 'rgb': ('/right', 'raw')}

@@ -1,11 +1,11 @@
-"""Overlays on disk: the video really plays, pictures are spread over time."""
+"""Pictures on disk: the video really plays, pictures are spread over time."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from thermal_perception.cli.demo.recorder import OverlayRecorder
+from thermal_perception.cli.demo.recorder import PictureRecorder
 
 
 def overlay(grey, size=(128, 160)):
@@ -23,7 +23,7 @@ def frames_of(path):
 
 
 def test_video_can_be_read_back_with_its_rate_and_content(tmp_path):
-    recorder = OverlayRecorder(tmp_path, rate_hz=8.0, picture_every_s=100.0)
+    recorder = PictureRecorder(tmp_path, 'overlay', rate_hz=8.0, picture_every_s=100.0)
     for number in range(16):
         recorder.write(overlay(10 * number), number / 8)
     recorder.close()
@@ -34,7 +34,7 @@ def test_video_can_be_read_back_with_its_rate_and_content(tmp_path):
 
 
 def test_pictures_are_taken_in_the_middle_of_each_interval(tmp_path):
-    recorder = OverlayRecorder(tmp_path, rate_hz=10.0, picture_every_s=1.0)
+    recorder = PictureRecorder(tmp_path, 'overlay', rate_hz=10.0, picture_every_s=1.0)
     for tenth in range(31):
         recorder.write(overlay(tenth), 50 + tenth / 10)
     recorder.close()
@@ -48,7 +48,7 @@ def test_pictures_are_taken_in_the_middle_of_each_interval(tmp_path):
 
 
 def test_overlay_of_another_size_is_fitted_into_the_video(tmp_path):
-    recorder = OverlayRecorder(tmp_path, rate_hz=10.0, picture_every_s=100.0)
+    recorder = PictureRecorder(tmp_path, 'overlay', rate_hz=10.0, picture_every_s=100.0)
     recorder.write(overlay(50), 0.0)
     recorder.write(overlay(200, size=(64, 64)), 0.1)
     recorder.close()
@@ -58,5 +58,5 @@ def test_overlay_of_another_size_is_fitted_into_the_video(tmp_path):
 
 
 def test_nothing_is_written_without_an_overlay(tmp_path):
-    OverlayRecorder(tmp_path, 10.0, 1.0).close()
+    PictureRecorder(tmp_path, 'overlay', rate_hz=10.0, picture_every_s=1.0).close()
     assert list(tmp_path.iterdir()) == []

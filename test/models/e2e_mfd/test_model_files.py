@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from thermal_perception.config import from_mapping, read_yaml
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import CheckpointInfo
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.resources import share_path
 
 

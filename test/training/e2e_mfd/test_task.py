@@ -12,7 +12,7 @@ import torch
 
 from thermal_perception.errors import ConfigError
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import CheckpointInfo
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.preprocess import PreprocessConfig
 from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DatasetConfig

@@ -13,7 +13,8 @@ from tiny import lite
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.matching import Matching
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import CheckpointInfo, save_checkpoint
+from thermal_perception.models.checkpoint import save_checkpoint
+from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.types import Detections
 from training.__main__ import main
 from training.report.charts import dev_chart, loss_chart

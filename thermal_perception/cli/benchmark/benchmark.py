@@ -30,7 +30,7 @@ from thermal_perception.cli.processes import Children, node_command
 from thermal_perception.cli.ros import private_environment
 from thermal_perception.errors import ConfigError, ThermalPerceptionError
 from thermal_perception.models.checkpoint import load_checkpoint
-from thermal_perception.perceive import default_checkpoint
+from thermal_perception.resources import shipped_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,7 +90,7 @@ def benchmark(options: BenchmarkOptions) -> None:
         ThermalPerceptionError: if a node never answered, or an option is not acceptable.
     """
     console.check_writable(options.json)
-    path = (options.checkpoint or default_checkpoint(options.model)).resolve()
+    path = (options.checkpoint or shipped_weights(options.model)).resolve()
     checkpoint = load_checkpoint(path)
     environment = private_environment()
     os.environ.update(environment)  # our own listener joins the same domain

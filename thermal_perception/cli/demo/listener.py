@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from threading import Lock, Thread
 import time
 from typing import Any, TYPE_CHECKING
@@ -10,30 +11,34 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.cli.demo.state import DemoState
-from thermal_perception.cli.ros import executor_of, message, qos, ros_node
+from thermal_perception.cli.ros import executor_of, message, parameter_setter, qos, ros_node
 from thermal_perception.evaluation.messages import to_detections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from numpy.typing import NDArray
     from rclpy.node import Node
+    from rclpy.qos import QoSProfile
 
-    from thermal_perception.cli.demo.recorder import OverlayRecorder
+    from thermal_perception.cli.demo.recorder import PictureRecorder
 
 
 class Listener:
     """Feeds a `DemoState` and a recorder from a thread while its context lasts."""
 
-    def __init__(self, node_name: str, recorder: OverlayRecorder, *, live: bool) -> None:
+    def __init__(
+        self, node_name: str, recorders: Mapping[str, PictureRecorder], *, live: bool
+    ) -> None:
         """Name the node to watch; nothing is received yet.
 
         Args:
             node_name: the node's name, as in its topics and diagnostics.
-            recorder: gets every overlay.
+            recorders: get every image of the node's topics of these names, as `overlay`.
             live: stamps are of this machine's clock.
         """
-        self._node_name, self._recorder = node_name, recorder
+        self._node_name, self._recorders = node_name, recorders
         self._lock = Lock()
         self._state = DemoState(live=live)
         self._overlay: NDArray[Any] | None = None
@@ -44,6 +49,7 @@ class Listener:
         with ExitStack() as stack:
             node = stack.enter_context(ros_node('thermal_perception_demo'))
             self._subscribe(node)
+            self._set_camera = parameter_setter(node, 'simulated_cameras')
             self._executor = executor_of(node)
             self._leave = stack.pop_all()
         self._thread = Thread(target=self._spin, name='demo listener', daemon=True)
@@ -58,9 +64,10 @@ class Listener:
     ) -> None:
         """Leave the graph and finish the recording."""
         self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join()  # it may be writing to the recorder
+        self._thread.join()  # it may be writing to a recorder
         self._leave.close()
-        self._recorder.close()
+        for recorder in self._recorders.values():
+            recorder.close()
 
     def look(self, reader: Any) -> Any:
         """Return `reader(state, overlay)`, called while nothing changes.
@@ -73,16 +80,24 @@ class Listener:
                 raise self._error
             return reader(self._state, self._overlay)
 
+    def drop_rgb(self, *, drop: bool) -> None:
+        """Ask the simulated colour camera to be silent, or to send again."""
+        self._set_camera('drop_rgb', drop)
+
     def _subscribe(self, node: Node) -> None:
         own = f'/{self._node_name}'
         detections, image = 'vision_msgs/msg/Detection2DArray', 'sensor_msgs/msg/Image'
         diagnostics = 'diagnostic_msgs/msg/DiagnosticArray'
         every, newest = qos(50, reliable=True), qos(2, reliable=False)
+        pictures: list[tuple[str, str, Callable[[Any], None], QoSProfile]] = [
+            (image, f'{own}/{name}', partial(self._on_picture, name), newest)
+            for name in self._recorders
+        ]
         for msgtype, topic, callback, quality in (
             (detections, f'{own}/detections', self._on_answer, every),
             (detections, '/ground_truth/detections', self._on_truth, every),
-            (image, f'{own}/overlay', self._on_overlay, newest),
             (diagnostics, '/diagnostics', self._on_diagnostics, every),
+            *pictures,
         ):
             node.create_subscription(message(msgtype), topic, callback, quality)
 
@@ -104,13 +119,14 @@ class Listener:
         with self._lock:
             self._state.take_truth(truth)
 
-    def _on_overlay(self, message: Any) -> None:
+    def _on_picture(self, name: str, message: Any) -> None:
         if message.encoding == 'bgr8':
             rows = np.frombuffer(message.data, np.uint8).reshape(message.height, -1)
-            overlay = rows[:, : 3 * message.width].reshape(message.height, message.width, 3)
-            self._recorder.write(overlay, time.monotonic())
-            with self._lock:
-                self._overlay = overlay
+            picture = rows[:, : 3 * message.width].reshape(message.height, message.width, 3)
+            self._recorders[name].write(picture, time.monotonic())
+            if name == 'overlay':
+                with self._lock:
+                    self._overlay = picture
 
     def _on_diagnostics(self, message: Any) -> None:
         statuses = [s for s in message.status if s.name.startswith(f'{self._node_name}:')]

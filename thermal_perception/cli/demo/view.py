@@ -40,12 +40,14 @@ class Moment:
         since_launch_s: seconds since the processes were started.
         elapsed_s: seconds since the first answer; None before it.
         duration_s: seconds to go on for from then; None for until the bag ends.
+        note: what the demo itself does to the cameras; empty if nothing.
     """
 
     title: str
     since_launch_s: float
     elapsed_s: float | None
     duration_s: float | None
+    note: str = ''
 
 
 class Screen(Protocol):
@@ -83,7 +85,7 @@ class LogScreen:
     def show(self, state: DemoState, overlay: NDArray[Any] | None, moment: Moment) -> None:
         """Print a line; while nothing has come yet, only once."""
         if moment.elapsed_s is not None:
-            print(log_line(state, moment.elapsed_s), flush=True)
+            print(log_line(state, moment.elapsed_s, moment.note), flush=True)
         elif not self._said_starting:
             print(f'{moment.title}: starting', flush=True)
             self._said_starting = True
@@ -118,7 +120,9 @@ def live_view(
         parts.append(picture(overlay, room))
     body = Columns(parts, padding=(0, 3)) if len(parts) > 1 else facts
     return Panel(
-        Group(_time_bar(moment), Text(), body), title=f'[bold]{moment.title}', border_style='cyan'
+        Group(_time_bar(moment), Text(moment.note, style='yellow'), body),
+        title=f'[bold]{moment.title}',
+        border_style='cyan',
     )
 
 
@@ -144,14 +148,16 @@ def picture(image: NDArray[Any], room: tuple[int, int]) -> Text:
     return text
 
 
-def log_line(state: DemoState, elapsed_s: float) -> str:
-    """Return the state as one line for a log."""
+def log_line(state: DemoState, elapsed_s: float, note: str = '') -> str:
+    """Return the state as one line for a log; `note` as in `Moment`."""
     now = ' '.join(f'{name}={n}' for name, n in sorted(state.now_by_class.items())) or 'nothing'
     return (
         f'{elapsed_s:5.1f} s  frames={state.frames} rate={state.rate_hz:.1f} Hz '
         f'age={_ms(state.age_ms(50))}/{_ms(state.age_ms(99))} ms '
         f'precision={fraction(state.matches.precision)} recall={fraction(state.matches.recall)} '
         f'node={state.node.level}  now: {now}'
+        + (f'  ({state.node.message})' if state.node.level in {'WARN', 'ERROR'} else '')
+        + (f'  [{note}]' if note else '')
     )
 
 

@@ -1,0 +1,135 @@
+"""What a demo shows: the options of the command, and the weights they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from thermal_perception.cli.demo.recorder import PictureRecorder
+from thermal_perception.errors import CheckpointError, ConfigError
+from thermal_perception.models.record import read_record
+from thermal_perception.resources import shipped_weights
+
+PICTURES = {'fusion_detr': ('overlay',), 'e2e_mfd': ('overlay', 'fused_image')}
+"""Image topics of each node that the demo records."""
+_TWO_CAMERAS = ('e2e_mfd',)
+_STILLS = 5
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What `demo` was asked for; the fields are its options.
+
+    Attributes:
+        duration_s: seconds from the first answer; None for 20 s, or for all of a bag.
+        bag: replay this instead of the simulated cameras.
+        image_topic: thermal images of the bag; empty if it has no others.
+        rgb_topic: colour images of the bag; empty takes the one that ends in `rgb/image_raw`.
+        model: whose shipped weights run; the name of a system means its lite model.
+        seed: of the simulated scene; training uses others.
+        output: folder for pictures, video and logs.
+    """
+
+    duration_s: float | None = None
+    bag: Path | None = None
+    image_topic: str = ''
+    rgb_topic: str = ''
+    model: str = 'fusion_detr_lite'
+    checkpoint: Path | None = None
+    device: str = 'auto'
+    preset: str = 'road'
+    condition: str = 'night'
+    seed: int = 20_001
+    rate_hz: float = 10.0
+    bits: int = 8
+    output: Path = Path('demo_output')
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        if self.duration_s is not None and self.duration_s <= 0:
+            raise ConfigError(f'--duration {self.duration_s}: expected more than 0')
+        if not 0 < self.rate_hz <= 100:
+            raise ConfigError(f'--rate {self.rate_hz}: expected more than 0, at most 100 Hz')
+        if self.bits not in (8, 16):
+            raise ConfigError(f'--bits {self.bits}: expected 8 or 16')
+
+    @property
+    def wanted_s(self) -> float | None:
+        """Seconds to watch; None for until the bag ends."""
+        return 20.0 if self.duration_s is None and self.bag is None else self.duration_s
+
+
+@dataclass(frozen=True)
+class Show:
+    """A demo of certain weights.
+
+    Attributes:
+        options: as asked for.
+        checkpoint: the weights.
+        node: name of the node that runs them, which is that of their architecture.
+        model: what they call themselves.
+    """
+
+    options: DemoOptions
+    checkpoint: Path
+    node: str
+    model: str
+
+    @property
+    def title(self) -> str:
+        """What is to be seen."""
+        options = self.options
+        if options.bag is not None:
+            return f'{self.model} on {options.bag.name}'
+        scene = f'{options.preset}, {options.condition}, seed {options.seed}'
+        return f'{self.model} on simulated {scene}'
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that the model looks at."""
+        return ('thermal', 'rgb') if self.node in _TWO_CAMERAS else ('thermal',)
+
+    def recorders(self) -> dict[str, PictureRecorder]:
+        """Return one for each image topic of the node."""
+        every_s = (self.options.wanted_s or 20.0) / _STILLS
+        return {
+            name: PictureRecorder(
+                self.options.output, name, rate_hz=self.options.rate_hz, picture_every_s=every_s
+            )
+            for name in PICTURES[self.node]
+        }
+
+
+def prepare(options: DemoOptions) -> Show:
+    """Look up the weights.
+
+    Raises:
+        CheckpointError: if they are not there, damaged, or of a model that no demo shows.
+    """
+    path = (options.checkpoint or shipped_weights(options.model)).resolve()
+    record = read_record(path)
+    if record.architecture not in PICTURES:
+        raise CheckpointError(
+            f'{path}: found a model of {record.architecture}, expected one of '
+            f'{", ".join(PICTURES)}'
+        )
+    return Show(options, path, record.architecture, record.model)
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder without the results of an earlier demo."""
+    pictures = sorted({name for names in PICTURES.values() for name in names})
+    logs = (*PICTURES, 'simulated_cameras', 'replay')
+    ours = (
+        *(f'{name}_[0-9][0-9].png' for name in pictures),
+        *(f'{name}.mp4' for name in pictures),
+        *(f'logs/{name}.log' for name in logs),
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'logs').mkdir(exist_ok=True)
+        for old in chain.from_iterable(folder.glob(pattern) for pattern in ours):
+            old.unlink()
+    except OSError as error:
+        raise ConfigError(f'--output {folder}: cannot be written: {error.strerror}') from error
