@@ -1,0 +1,106 @@
+"""The launch description of a node that perceives; the launch files of all systems use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from launch import LaunchContext
+
+PACKAGE = 'thermal_perception'
+_DDS_PROFILE = (
+    'Fast DDS profile: large_images (64 MiB of shared memory), none, or the path of an XML file; '
+    'FASTDDS_DEFAULT_PROFILES_FILE in the environment wins'
+)
+_CAMERAS = {'thermal': 'thermal', 'rgb': 'colour'}
+
+
+def perception_launch(executable: str, *, cameras: Sequence[str]) -> LaunchDescription:
+    """Return the arguments and the node.
+
+    Args:
+        executable: the node, as `ros2 run` knows it; its parameter file is `config/NAME.yaml`.
+        cameras: what it looks at, of `thermal` and `rgb`.
+    """
+
+    def compose(context: LaunchContext) -> list[Node]:
+        return [_make_node(context, executable, cameras)]
+
+    arguments = _arguments(executable, cameras)
+    return LaunchDescription([*arguments, OpaqueFunction(function=compose)])
+
+
+def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunchArgument]:
+    yield DeclareLaunchArgument(
+        'params_file',
+        default_value=PathJoinSubstitution(
+            [FindPackageShare(PACKAGE), 'config', f'{executable}.yaml']
+        ),
+        description='YAML file of ROS parameters; the file shipped lists all with their defaults',
+    )
+    for camera in cameras:
+        yield DeclareLaunchArgument(
+            f'{camera}_image',
+            default_value=f'{camera}/image_raw',
+            description=f'Image topic of the {_CAMERAS[camera]} camera driver, '
+            'without /compressed',
+        )
+        yield DeclareLaunchArgument(
+            f'{camera}_camera_info',
+            default_value='',
+            description=f'camera_info topic of the driver; empty takes the sibling of '
+            f'{camera}_image',
+        )
+    for name, default, text in (
+        ('namespace', '', 'Namespace of the node and its topics'),
+        ('name', executable, 'Name of the node'),
+        ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to params_file'),
+        ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to params_file'),
+        ('dds_profile', 'large_images', _DDS_PROFILE),
+        ('use_sim_time', 'false', 'Take the time from /clock'),
+        ('log_level', 'info', 'debug, info, warn, error or fatal'),
+    ):
+        yield DeclareLaunchArgument(name, default_value=default, description=text)
+
+
+def _make_node(context: LaunchContext, executable: str, cameras: Sequence[str]) -> Node:
+    """Compose the node; arguments left empty do not override the parameter file."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    given = {name: value(name) for name in ('device', 'checkpoint') if value(name)}
+    remappings = []
+    for camera in cameras:
+        image = value(f'{camera}_image')
+        camera_info = value(f'{camera}_camera_info') or _sibling(image, 'camera_info')
+        remappings += [(f'{camera}/image_raw', image), (f'{camera}/camera_info', camera_info)]
+    return Node(
+        package=PACKAGE,
+        executable=executable,
+        name=value('name'),
+        namespace=value('namespace'),
+        parameters=[
+            value('params_file'),
+            {'use_sim_time': value('use_sim_time').lower() == 'true', **given},
+        ],
+        remappings=remappings,
+        ros_arguments=['--log-level', value('log_level')],
+        additional_env={'THERMAL_PERCEPTION_DDS_PROFILE': value('dds_profile')},
+        output='screen',
+    )
+
+
+def _sibling(topic: str, name: str) -> str:
+    """Return the topic `name` beside another one, as image_transport finds camera_info."""
+    parent, slash, _ = topic.rpartition('/')
+    return f'{parent}{slash}{name}'
