@@ -21,7 +21,7 @@ ROS = {'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs
        'rcl_interfaces', 'rclpy', 'rosgraph_msgs', 'rosidl_runtime_py', 'sensor_msgs', 'std_msgs',
        'std_srvs', 'tf2_ros', 'vision_msgs', 'visualization_msgs'}
 TORCH = {'torch', 'torchvision'}
-VOCABULARY = {'types', 'errors', 'config', 'resources', 'memory', 'files'}
+VOCABULARY = {'types', 'errors', 'config', 'class_sets', 'resources', 'memory', 'files'}
 
 
 class Rules(NamedTuple):
@@ -35,6 +35,7 @@ RULES = {
     'types': Rules(VOCABULARY, ROS | TORCH | {'cv2'}),
     'errors': Rules(VOCABULARY, ROS | TORCH | {'cv2', 'numpy'}),
     'config': Rules(VOCABULARY, ROS | TORCH | {'cv2'}),
+    'class_sets': Rules(set(), ROS | TORCH | {'cv2', 'numpy'}),
     'resources': Rules(VOCABULARY, ROS | TORCH | {'cv2'}),
     'files': Rules(set(), ROS | TORCH | {'cv2', 'numpy'}),
     'memory': Rules(set(), ROS | TORCH | {'cv2', 'numpy'}),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Modality = Literal['thermal', 'rgb']
 ThermalUnit = Literal['counts', 'kelvin', 'celsius']
-Output = Literal['detections', 'fused_image', 'fused_grey']
+Output = Literal['detections', 'fused_image', 'fused_grey', 'segmentation']
 """What a model can be asked for; `fused_image` is in colour where colours are known."""
 
 
@@ -199,23 +199,6 @@ class FusedImage:
 
 
 @dataclass(frozen=True, eq=False)
-class Perception:
-    """Everything one call of `perceive` gives.
-
-    Attributes:
-        detections: the boxes; none where they were not asked for.
-        fusion: scale weights of the model, None for models without selective fusion.
-        stages_s: seconds spent per stage: `preprocess`, `model`, `postprocess`.
-        fused: image made of both cameras; None where it was not asked for or cannot be made.
-    """
-
-    detections: Detections
-    fusion: FusionWeights | None = None
-    stages_s: Mapping[str, float] = field(default_factory=dict)
-    fused: FusedImage | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class SegmentationMask:
     """A class index per pixel.
 
@@ -230,6 +213,26 @@ class SegmentationMask:
     class_names: tuple[str, ...]
     stamp_ns: int
     frame_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class Perception:
+    """Everything one call of `perceive` gives.
+
+    Attributes:
+        detections: the boxes; none where they were not asked for.
+        fusion: scale weights of the model, None for models without selective fusion.
+        stages_s: seconds spent per stage: `preprocess`, `model`, `postprocess`.
+        fused: image made of both cameras; None where it was not asked for or cannot be made.
+        segmentation: class of every pixel of the leading image; None where it was not asked for
+            or the model gives none.
+    """
+
+    detections: Detections
+    fusion: FusionWeights | None = None
+    stages_s: Mapping[str, float] = field(default_factory=dict)
+    fused: FusedImage | None = None
+    segmentation: SegmentationMask | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,3 +61,13 @@ def e2e_mfd(class_names: Sequence[str]) -> dict[str, Any]:
             'roi_size': 3,
         },
     }
+
+
+def rgbt(class_names: Sequence[str], **changes: Any) -> dict[str, Any]:
+    """Return the settings of a small network that labels every pixel of two images."""
+    return {
+        'class_names': list(class_names),
+        'encoder': 'convnextv2_atto',
+        'decoder_width': 8,
+        **changes,
+    }

@@ -45,7 +45,7 @@ class _Memo(NamedTuple):
 class E2eMfdSystem(System):
     """Both images to tensors; ranking of boxes, and the fused brightness as an image."""
 
-    cameras: ClassVar[tuple[Modality, ...]] = ('thermal', 'rgb')
+    cameras: tuple[Modality, ...] = ('thermal', 'rgb')
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'fused_image'})
 
     def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:

@@ -112,6 +112,11 @@ class Perceiver:
         """Cameras that the network looks at, leading one first."""
         return self._system.cameras
 
+    @property
+    def outputs(self) -> frozenset[Output]:
+        """What it can be asked for."""
+        return self._system.outputs
+
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run once on black 8-bit images of (height, width), so that no live frame waits."""
         black = {m: _black(m, size) for m in self.cameras}

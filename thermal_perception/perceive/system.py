@@ -35,7 +35,7 @@ class System(ABC):
         strides: whose fusion weights it reports.
     """
 
-    cameras: ClassVar[tuple[Modality, ...]] = ('thermal',)
+    cameras: tuple[Modality, ...] = ('thermal',)
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections'})
     strides: tuple[int, ...] = ()
 

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 from thermal_perception.errors import CheckpointError
 from thermal_perception.perceive.e2e_mfd import E2eMfdSystem
 from thermal_perception.perceive.fusion_detr import FusionDetrSystem
+from thermal_perception.perceive.rgbt_segmentation import RgbtSegmentationSystem
 
 if TYPE_CHECKING:
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.perceive.system import System
 
-_SYSTEMS: dict[str, type[System]] = {'fusion_detr': FusionDetrSystem, 'e2e_mfd': E2eMfdSystem}
+_SYSTEMS: dict[str, type[System]] = {
+    'fusion_detr': FusionDetrSystem,
+    'e2e_mfd': E2eMfdSystem,
+    'rgbt_segmentation': RgbtSegmentationSystem,
+}
 
 
 def make_system(checkpoint: Checkpoint, *, max_detections: int = 100) -> System:

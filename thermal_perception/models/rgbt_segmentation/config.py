@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from thermal_perception.class_sets import MFNET
 from thermal_perception.errors import ConfigError
 
 EncoderName = Literal[
@@ -15,17 +16,6 @@ EncoderName = Literal[
     'convnextv2_base',
 ]
 Border = Literal['zero', 'replicate']
-MFNET_CLASSES = (
-    'unlabeled',
-    'car',
-    'person',
-    'bike',
-    'curve',
-    'car_stop',
-    'guardrail',
-    'color_cone',
-    'bump',
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,7 @@ class RgbtSegmentationConfig:
         thermal_std: matching standard deviation.
     """
 
-    class_names: tuple[str, ...] = MFNET_CLASSES
+    class_names: tuple[str, ...] = MFNET.names
     encoder: EncoderName = 'convnextv2_nano'
     cameras: Literal['both', 'thermal', 'rgb'] = 'both'
     fine_fusion: Literal['frequency', 'addition'] = 'frequency'

@@ -111,7 +111,7 @@ class RgbtSegmentation(nn.Module):
         shapes = {tuple(map(int, i.shape[-2:])) for i in mine.values() if i is not None}
         if not shapes:
             raise ValueError(f'RgbtSegmentation: found no image, expected {" or ".join(mine)}')
-        smallest = _SMALLEST * self.config.reduction
+        smallest = smallest_side(self.config)
         if len(shapes) > 1 or min(min(shapes)) < smallest:
             raise ValueError(
                 f'RgbtSegmentation: found (height, width) {sorted(shapes)}, expected one size of '
@@ -157,6 +157,11 @@ class RgbtSegmentation(nn.Module):
             for name, value in fused.readings.items():
                 readings[name].append(value)
         return maps, {name: torch.stack(values, 1) for name, values in readings.items()}
+
+
+def smallest_side(config: RgbtSegmentationConfig) -> int:
+    """Return the pixels that height and width of images must have at least."""
+    return _SMALLEST * config.reduction
 
 
 def _fusion(stride: int, channels: int, config: RgbtSegmentationConfig) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermal_perception.class_sets import MFNET
 from thermal_perception.evaluation.image_names import attributes_of
 from training.datasets.layouts.folders import read_names, require_folder
 from training.datasets.layouts.found import Found, Item, Layout
@@ -15,28 +16,6 @@ if TYPE_CHECKING:
     from training.datasets.config import DatasetConfig
 
 TREE = 'images/*.png (four channels), labels/*.png and train.txt, val.txt, test.txt'
-MASK_NAMES = (
-    'unlabeled',
-    'car',
-    'person',
-    'bike',
-    'curve',
-    'car_stop',
-    'guardrail',
-    'color_cone',
-    'bump',
-)
-MASK_COLOURS = (
-    (0, 0, 0),
-    (64, 0, 128),
-    (64, 64, 0),
-    (0, 128, 192),
-    (0, 0, 192),
-    (128, 128, 0),
-    (64, 64, 128),
-    (192, 128, 128),
-    (192, 64, 0),
-)
 
 
 def read(directory: Path, config: DatasetConfig) -> Found:
@@ -66,5 +45,5 @@ def read(directory: Path, config: DatasetConfig) -> Found:
 
 
 LAYOUT = Layout(
-    read, TREE, labelled=False, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS
+    read, TREE, labelled=False, mask_names=MFNET.names, mask_colours=MFNET.colours
 )

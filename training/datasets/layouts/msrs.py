@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermal_perception.class_sets import MFNET
 from training.datasets.layouts.folders import pair_folders, require_folder
 from training.datasets.layouts.found import Found, Layout
-from training.datasets.layouts.mfnet import MASK_COLOURS, MASK_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,5 +32,5 @@ def read(directory: Path, config: DatasetConfig) -> Found:
 
 
 LAYOUT = Layout(
-    read, TREE, labelled=False, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS
+    read, TREE, labelled=False, mask_names=MFNET.names, mask_colours=MFNET.colours
 )

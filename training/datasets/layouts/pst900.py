@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermal_perception.class_sets import PST900
 from training.datasets.layouts.folders import pair_folders, require_folder
 from training.datasets.layouts.found import Found, Layout
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from training.datasets.config import DatasetConfig
 
 TREE = '{train,test}/{rgb,thermal,labels}/*.png'
-MASK_NAMES = ('background', 'fire_extinguisher', 'backpack', 'hand_drill', 'rescue_randy')
-MASK_COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 
 
 def read(directory: Path, config: DatasetConfig) -> Found:
@@ -34,5 +33,5 @@ def read(directory: Path, config: DatasetConfig) -> Found:
 
 
 LAYOUT = Layout(
-    read, TREE, labelled=False, mask_names=MASK_NAMES, mask_colours=MASK_COLOURS
+    read, TREE, labelled=False, mask_names=PST900.names, mask_colours=PST900.colours
 )

@@ -1,0 +1,108 @@
+"""RGB-T segmentation around its network: two images in, the class of every pixel out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
+
+from thermal_perception.class_sets import countable_labels
+from thermal_perception.config import from_mapping
+from thermal_perception.errors import PreprocessError
+from thermal_perception.models.rgbt_segmentation.config import RgbtSegmentationConfig
+from thermal_perception.models.rgbt_segmentation.network import smallest_side
+from thermal_perception.perceive.system import Call, System
+from thermal_perception.postprocess import find_components, label_map, top_labels
+from thermal_perception.preprocess import PairPreprocess, PreprocessConfig
+from thermal_perception.types import Detections, Perception, SegmentationMask
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from torch import Tensor
+
+    from thermal_perception.models.record import CheckpointInfo
+    from thermal_perception.preprocess import PreparedPair
+    from thermal_perception.types import FrameSet, Modality, Output
+
+_CELL = 4  # pixels per probability, along each axis: fine enough for the mean over an object
+
+
+class Pixels(NamedTuple):
+    """What the network found.
+
+    Attributes:
+        labels: (B, H, W) uint8.
+        logits: (B, K, H / 4, W / 4) of every fourth pixel.
+    """
+
+    labels: Tensor
+    logits: Tensor
+
+
+class _Memo(NamedTuple):
+    prepared: PreparedPair
+    wants_objects: bool
+
+
+class RgbtSegmentationSystem(System):
+    """Both images to tensors; labels, and the objects they show."""
+
+    outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'segmentation'})
+
+    def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:
+        """Read the settings of a checkpoint that lies at `where`."""
+        config = from_mapping(RgbtSegmentationConfig, record.config, where=where)
+        self.cameras: tuple[Modality, ...] = (
+            ('thermal', 'rgb') if config.cameras == 'both' else (config.cameras,)
+        )
+        self._record, self._limit = record, max_detections
+        self._countable = countable_labels(record.class_names)
+        self._smallest = smallest_side(config)
+        self._preprocess = PairPreprocess(
+            from_mapping(PreprocessConfig, record.preprocess, where=where)
+        )
+
+    def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:
+        """Bring the frames to the network's input; see `System`."""
+        if all(getattr(frames, camera) is None for camera in self.cameras):
+            raise PreprocessError(
+                f'{self._record.model}: found no {" and no ".join(self.cameras)} frame, expected '
+                'one'
+            )
+        pair = self._preprocess(frames if 'rgb' in self.cameras else replace(frames, rgb=None))
+        self._check_size(pair)
+        memo = _Memo(pair, 'detections' in wanted)
+        return Call((pair.thermal, pair.rgb, pair.padding), {}, memo)
+
+    @staticmethod
+    def select(output: Any) -> Pixels:
+        """Reduce logits to labels, which are a 36th of the bytes to fetch from a device."""
+        logits = output.logits
+        return Pixels(top_labels(logits), logits[..., ::_CELL, ::_CELL])
+
+    def finish(self, found: Pixels, call: Call, frames: FrameSet) -> Perception:
+        """Cut labels to the leading frame, and find objects if asked for; see `System`."""
+        prepared: PreparedPair = call.memo.prepared
+        labels = label_map(found.labels[0], prepared.content_size, prepared.source_size)
+        names = self._record.class_names
+        mask = SegmentationMask(labels, names, frames.stamp_ns, frames.frame_id)
+        if not call.memo.wants_objects:
+            return Perception(Detections.none(names, frames.leader), segmentation=mask)
+        return Perception(self._objects(mask, found.logits[0], prepared), segmentation=mask)
+
+    def _objects(
+        self, mask: SegmentationMask, logits: Tensor, prepared: PreparedPair
+    ) -> Detections:
+        height, width = (-(-length // _CELL) for length in prepared.content_size)
+        shares = logits[:, :height, :width].float().softmax(0).numpy()
+        return find_components(mask, shares, self._countable, limit=self._limit)
+
+    def _check_size(self, pair: PreparedPair) -> None:
+        images = [image for image in (pair.thermal, pair.rgb) if image is not None]
+        height, width = images[0].shape[-2:]
+        if min(height, width) < self._smallest:
+            raise PreprocessError(
+                f'{self._record.model}: found an image of {pair.source_size[1]} x '
+                f'{pair.source_size[0]} pixels, {width} x {height} as padded, expected sides of '
+                f'{self._smallest} pixels or more'
+            )
