@@ -3,6 +3,7 @@
 from thermal_perception.encode.detections import DetectionEncoder, to_detection2d_array
 from thermal_perception.encode.header import to_header, to_time
 from thermal_perception.encode.image import to_compressed_image, to_image
+from thermal_perception.encode.label_overlay import LabelPainter
 from thermal_perception.encode.labels import to_classification, to_label_info, to_named_values
 from thermal_perception.encode.motion import (
     to_camera_info,
@@ -14,6 +15,7 @@ from thermal_perception.encode.overlay import draw_overlay, to_display, to_encod
 __all__ = [
     'DetectionEncoder',
     'draw_overlay',
+    'LabelPainter',
     'to_camera_info',
     'to_classification',
     'to_compressed_image',
