@@ -33,6 +33,9 @@ class OptimiserConfig:
         normaliser: divide box losses by the objects of each `micro` batch, as DETR does, or of
             the whole `step`; with `step`, accumulating equals one large batch.
         decay_all: decay every parameter, as DETR does.
+        recipe: `own` takes rates, decays and schedule that the system was published with, where
+            there are such; then `lr`, `backbone_lr`, `weight_decay`, `decay_all`, `warmup_steps`,
+            `schedule`, `drop_at` and `final_factor` do nothing.
     """
 
     lr: float = 1e-4
@@ -47,6 +50,7 @@ class OptimiserConfig:
     accumulate: int = 1
     normaliser: Literal['micro', 'step'] = 'micro'
     decay_all: bool = False
+    recipe: Literal['common', 'own'] = 'common'
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from training.hardware import make_fabric
 from training.interrupt import StopRequest
 from training.optimise import (
     AveragedWeights,
-    learning_rate_factor,
     make_optimiser,
     set_learning_rates,
+    step_factor,
 )
 from training.run_folder import RunFolder
 from training.throughput import Throughput
@@ -70,6 +70,7 @@ class Trainer:
         *,
         fabric: Fabric | None = None,
         evaluate: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None,
+        metric: str = 'mAP50',
     ) -> None:
         """Wire the parts.
 
@@ -80,9 +81,11 @@ class Trainer:
             info: record that the checkpoints carry.
             run: folder of the run.
             fabric: launched; None works on the CPU of this process.
-            evaluate: turns a state dict into metrics with the key `mAP50`; the lead calls it.
+            evaluate: turns a state dict into metrics; the lead calls it.
+            metric: key of the one, 0..1, by which the best weights are chosen.
         """
-        self.samples, self.config, self.info, self.evaluate = samples, config, info, evaluate
+        self.samples, self.config, self.info = samples, config, info
+        self.evaluate, self.metric = evaluate, metric
         self.fabric = fabric or make_fabric(precision=config.precision)
         if fabric is None:
             self.fabric.launch()
@@ -91,7 +94,7 @@ class Trainer:
         self.folder = RunFolder(run, writes=self.fabric.is_global_zero)
         self.task = task.to(self.fabric.device)
         self.model = self.task.model
-        self.optimiser = make_optimiser(self.model, config.optimiser)
+        self.optimiser = make_optimiser(self.model, config.optimiser, task.recipe)
         self._wrapped, self._stepper = self.fabric.setup(self.task, self.optimiser)
         self._gradients = GradientPass(
             self.task, self._wrapped, self.fabric, config.optimiser.normaliser
@@ -157,6 +160,7 @@ class Trainer:
         throughput, done = Throughput(), self.progress.step
         batches = self._batches(epoch, done)
         self._wrapped.train()
+        self.task.epoch = epoch
         bar = tqdm(
             range(done, self.steps_per_epoch),
             desc=f'epoch {epoch + 1}/{self.config.epochs}',
@@ -215,8 +219,7 @@ class Trainer:
         # Everything random in a step hangs on its number, so a resumed run draws the same.
         number = (self.config.seed * 1_000_003 + total) * self.fabric.world_size
         torch.manual_seed(number + self.fabric.global_rank)
-        steps = self.config.epochs * self.steps_per_epoch
-        factor = learning_rate_factor(total, steps, self.config.optimiser)
+        factor = self._factor(total)
         set_learning_rates(self.optimiser, factor)
         micro = [self._next(batches) for _ in range(self.config.optimiser.accumulate)]
         loaded = time.monotonic()
@@ -234,6 +237,12 @@ class Trainer:
         throughput.add(**seconds, images=self._per_step)
         self.folder.log({'step': total, **terms, 'grad_norm': norm, 'lr': factor, **seconds})
         return terms
+
+    def _factor(self, total: int) -> float:
+        optimiser, epochs = self.config.optimiser, self.config.epochs
+        return step_factor(
+            total, self.steps_per_epoch, epochs, optimiser, self.task.recipe
+        )
 
     def _next(self, batches: Iterator[Batch]) -> Batch:
         batch: Batch = self.fabric.to_device(next(batches))
@@ -288,9 +297,10 @@ class Trainer:
         metrics, progress = dict(self.evaluate(state)), self.progress
         epoch = progress.epoch
         self.folder.log({'epoch': epoch, 'after_step': self._steps_done - 1, 'dev': metrics})
-        tqdm.write(f'epoch {epoch}: dev mAP50 {metrics["mAP50"]:.4f}')
-        better: bool = metrics['mAP50'] > progress.best
-        progress.best = max(progress.best, metrics['mAP50'])
+        score = metrics[self.metric] or 0.0  # None: nothing there to be found
+        tqdm.write(f'epoch {epoch}: dev {self.metric} {score:.4f}')
+        better: bool = score > progress.best
+        progress.best = max(progress.best, score)
         progress.stale = 0 if better else progress.stale + 1
         return better
 

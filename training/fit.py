@@ -17,6 +17,7 @@ from thermal_perception.config import from_mapping, read_yaml, to_mapping
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation import CocoScorer
 from thermal_perception.evaluation.image_fusion import brightness, FusionScorer
+from thermal_perception.evaluation.segmentation import SegmentationScorer
 from thermal_perception.models.build import make_model
 from thermal_perception.models.checkpoint import Checkpoint
 from thermal_perception.models.record import CheckpointInfo
@@ -123,11 +124,13 @@ def make_trainer(
     system = SYSTEMS[info.architecture]
 
     def folder(data: DatasetConfig) -> DataFolder:
-        return DataFolder(data, info.class_names, args.data, cache, pictures=system.pictures)
+        made = DataFolder(data, info.class_names, args.data, cache, pictures=system.pictures)
+        _check_masks(made, info)
+        return made
 
     with fabric.rank_zero_first():  # it fills the cache
         folders, dev = [folder(d) for d in config.train], [folder(d) for d in config.dev]
-    if dev and not dev[0].labelled:
+    if dev and not (dev[0].labelled or 'mask' in system.pictures):
         raise ConfigError(
             f'dev: found {config.dev[0].directory} first, which has no boxes; expected a data set '
             'to choose weights by'
@@ -135,15 +138,26 @@ def make_trainer(
     if fabric.is_global_zero:
         report_problems((*folders, *dev), args.output / 'log.jsonl')
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
+    task = system.make_task(model, info, config)
+    task.look_at(folders)
     return Trainer(
-        system.make_task(model, info, config),
+        task,
         samples,
         config,
         info,
         args.output,
         fabric=fabric,
         evaluate=(lambda state: evaluate(state, dev, info, device)) if dev else None,
+        metric=system.metric,
     )
+
+
+def _check_masks(folder: DataFolder, info: CheckpointInfo) -> None:
+    if 'mask' in folder.pictures and folder.mask_names != info.class_names:
+        raise ConfigError(
+            f'{folder.config.directory}: found label images of {", ".join(folder.mask_names)}; '
+            f'expected those of the model, {", ".join(info.class_names)}'
+        )
 
 
 def evaluate(
@@ -155,11 +169,23 @@ def evaluate(
         The metrics of the first folder; those of the others under `others`.
     """
     perceiver = Perceiver(Checkpoint(info, dict(state), 'training', Path('memory')), device=device)
-    results = [
-        _score_boxes(perceiver, folder) if folder.labelled else _score_fusion(perceiver, folder)
-        for folder in folders
-    ]
+    results = [_score(perceiver, folder) for folder in folders]
     return {**results[0], 'others': results[1:]}
+
+
+def _score(perceiver: Perceiver, folder: DataFolder) -> dict[str, Any]:
+    if 'mask' in folder.pictures:
+        return _score_labels(perceiver, folder)
+    return _score_boxes(perceiver, folder) if folder.labelled else _score_fusion(perceiver, folder)
+
+
+def _score_labels(perceiver: Perceiver, folder: DataFolder) -> dict[str, Any]:
+    scorer = SegmentationScorer(perceiver.info.class_names)
+    for index, record in enumerate(folder.records):
+        mask = perceiver(folder.frames(index), wanted={'segmentation'}).segmentation
+        assert mask is not None  # only models that give one are trained with label images
+        scorer.add(record.name, mask.labels, folder.mask(index))
+    return scorer.score().to_json()
 
 
 def _score_boxes(perceiver: Perceiver, folder: DataFolder) -> dict[str, Any]:

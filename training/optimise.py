@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from thermal_perception.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import nn
 
     from training.config import OptimiserConfig
+    from training.task import Recipe
 
 
 class AveragedWeights:
@@ -48,8 +51,25 @@ def learning_rate_factor(step: int, total: int, config: OptimiserConfig) -> floa
     return config.final_factor + (1 - config.final_factor) * cosine
 
 
-def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.AdamW:
-    """Return AdamW, with the backbone's own rate, and decay where it belongs."""
+def step_factor(
+    step: int, steps_per_epoch: int, epochs: int, config: OptimiserConfig, recipe: Recipe | None
+) -> float:
+    """Return the factor on the base learning rates, of the system's own recipe if asked for."""
+    if config.recipe == 'own':
+        return _checked(recipe).factor(step // steps_per_epoch)
+    return learning_rate_factor(step, epochs * steps_per_epoch, config)
+
+
+def make_optimiser(
+    model: nn.Module, config: OptimiserConfig, recipe: Recipe | None = None
+) -> torch.optim.AdamW:
+    """Return AdamW, with the backbone's own rate, and decay where it belongs.
+
+    Raises:
+        ConfigError: if `config` asks for the system's own recipe and there is none.
+    """
+    if config.recipe == 'own':
+        return torch.optim.AdamW(_checked(recipe).groups(model))
     groups = [
         {
             'params': parameters,
@@ -84,3 +104,9 @@ def set_learning_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
     """Set every group to its base rate times `factor`."""
     for group in optimiser.param_groups:
         group['lr'] = group['base_lr'] * factor
+
+
+def _checked(recipe: Recipe | None) -> Recipe:
+    if recipe is None:
+        raise ConfigError('optimiser.recipe: found own, but this system has no recipe of its own')
+    return recipe

@@ -12,6 +12,7 @@ from thermal_perception.models.record import CheckpointInfo
 from training.config import TrainingConfig
 from training.e2e_mfd.task import E2eMfdTask
 from training.fusion_detr.task import FusionDetrTask
+from training.rgbt_segmentation.task import RgbtSegmentationTask
 from training.task import Task
 
 if TYPE_CHECKING:
@@ -25,13 +26,18 @@ class System:
     Attributes:
         make_task: joins a network, its record and an experiment's options to what is trained.
         pictures: what every sample needs, leading image first.
+        metric: by which the best weights are chosen on dev.
     """
 
     make_task: Callable[[nn.Module, CheckpointInfo, TrainingConfig], Task]
     pictures: tuple[PictureKind, ...]
+    metric: str = 'mAP50'
 
 
 SYSTEMS = {
     'fusion_detr': System(FusionDetrTask.make, ('thermal',)),
     'e2e_mfd': System(E2eMfdTask.make, ('thermal', 'rgb')),
+    'rgbt_segmentation': System(
+        RgbtSegmentationTask.make, ('thermal', 'rgb', 'mask'), metric='mIoU'
+    ),
 }

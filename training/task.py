@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import torch
 from torch import nn, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from training.datasets import DataFolder
     from training.multitask import Aligner
     from training.samples import Batch
 
@@ -36,6 +37,18 @@ class Terms(NamedTuple):
     seen: dict[str, Tensor]
 
 
+class Recipe(NamedTuple):
+    """Learning rates that a system was published with.
+
+    Attributes:
+        groups: gives the parameters of its network in groups for AdamW, each with `base_lr`.
+        factor: gives the factor on all rates in an epoch counted from 0.
+    """
+
+    groups: Callable[[Any], list[dict[str, Any]]]
+    factor: Callable[[int], float]
+
+
 class Task(nn.Module, ABC):
     """A network with its losses: batch in, loss terms out.
 
@@ -43,10 +56,14 @@ class Task(nn.Module, ABC):
         model: the network, trained in place.
         shares: names of the tasks that share parameters, none where there is only one.
         aligner: says when, and how, their gradients are combined; None where there is one task.
+        recipe: its published learning rates; None where only the common ones are known.
+        epoch: the trainer's, counted from 0.
     """
 
     shares: tuple[str, ...] = ()
     aligner: Aligner | None = None
+    recipe: Recipe | None = None
+    epoch: int = 0
 
     def __init__(self, model: nn.Module) -> None:
         """Keep the network."""
@@ -56,6 +73,9 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def forward(self, sealed: Sealed) -> Terms:
         """Return the loss terms of a batch."""
+
+    def look_at(self, folders: Sequence[DataFolder]) -> None:
+        """Take from the training set what the losses need to know of it, before training."""
 
     def shared_parameters(self) -> Iterable[nn.Parameter]:
         """Return the trainable parameters that several tasks share."""

@@ -6,14 +6,17 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from thermal_perception.errors import ConfigError
 from thermal_perception.models.build import make_model
 from training.config import OptimiserConfig
 from training.optimise import (
     AveragedWeights,
     learning_rate_factor,
     make_optimiser,
+    step_factor,
     trainable_groups,
 )
+from training.task import Recipe
 
 
 def tiny(**changes):
@@ -80,3 +83,19 @@ def test_averaged_weights_by_hand():
     nn.init.zeros_(model.weight)
     average.update(model)  # decay 0.5 at last
     assert_close(average.state['weight'], before / 2)
+
+
+def test_a_recipe_of_its_own_is_refused_where_there_is_none():
+    config = OptimiserConfig(recipe='own')
+    with pytest.raises(ConfigError, match='this system has no recipe of its own'):
+        make_optimiser(torch.nn.Linear(2, 2), config)
+
+
+def test_the_own_recipe_counts_epochs_and_the_common_one_steps():
+    recipe = Recipe(lambda model: [], lambda epoch: 10.0 * epoch)
+    own = OptimiserConfig(recipe='own')
+    factors = [step_factor(step, 3, 2, own, recipe) for step in range(6)]
+    assert factors == [0, 0, 0, 10, 10, 10]
+    common = OptimiserConfig(warmup_steps=2, schedule='step', drop_at=0.5)
+    factors = [step_factor(step, 3, 2, common, None) for step in range(6)]
+    assert factors == [0.5, 1, 1, 0.1, 0.1, 0.1]

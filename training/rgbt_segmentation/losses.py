@@ -6,7 +6,7 @@ released code, without the faults of its Dice and Lovász terms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,6 +43,9 @@ class SegmentationLossConfig:
         lovasz_weight: of the Lovász term.
         lovasz: `standard`, or `reference`: what the released code computes under that name.
         class_weights: of the classes in label order, see `class_weights`; empty means 1.
+        count_classes: take `class_weights` from the pixels of the training set instead.
+        boosts: factors on the counted weights of single classes, by name; published for MFNet:
+            car_stop 1.4, guardrail 2.0, bump 1.3, for PST900: hand_drill 1.3.
         auxiliary_start: weight of the helpers (auxiliary and deep heads) in epoch 0.
         auxiliary_end: weight of the helpers from `auxiliary_epochs` on.
         auxiliary_epochs: epochs over which it changes linearly.
@@ -58,6 +61,8 @@ class SegmentationLossConfig:
     lovasz_weight: float = 0.3
     lovasz: Lovasz = 'standard'
     class_weights: tuple[float, ...] = ()
+    count_classes: bool = False
+    boosts: dict[str, float] = field(default_factory=dict)
     auxiliary_start: float = 0.3
     auxiliary_end: float = 0.05
     auxiliary_epochs: int = 80
