@@ -11,6 +11,7 @@ import pytest
 
 from thermal_perception.errors import MetricError
 from thermal_perception.evaluation.bootstrap import bootstrap
+from thermal_perception.evaluation.figures import parts
 from thermal_perception.evaluation.segmentation import (
     confusion_matrix,
     segmentation_metrics,
@@ -35,6 +36,14 @@ def test_two_classes_by_hand():
     assert metrics.mIoU == pytest.approx(0.6)
     assert metrics.mean_accuracy == metrics.pixel_accuracy == pytest.approx(0.75)
     assert metrics.pixels == 8
+
+
+def test_the_background_is_left_out_of_the_second_mean_only():
+    metrics = segmentation_metrics(np.array([[6, 2, 0], [1, 3, 0], [0, 0, 4]]), NAMES)
+    assert metrics.mIoU == pytest.approx((6 / 9 + 3 / 6 + 1) / 3)
+    assert metrics.mIoU_foreground == pytest.approx((3 / 6 + 1) / 2)
+    nameless = segmentation_metrics(np.array([[3, 1], [1, 3]]), ('road', 'sky'))
+    assert nameless.mIoU_foreground is None
 
 
 def test_identity_scores_one():
@@ -100,9 +109,17 @@ def test_merged_parts_equal_one_shot(seed, cut):
 
 
 def test_day_and_night_are_told_by_the_name():
-    parts = random_scorer(0, FILES).breakdown()
-    assert parts['light', 'day'] == random_scorer(0, FILES[::2]).score()
-    assert parts['light', 'night'] == random_scorer(0, FILES[1::2]).score()
+    by_light = random_scorer(0, FILES).breakdown()
+    assert by_light['light', 'day'] == random_scorer(0, FILES[::2]).score()
+    assert by_light['light', 'night'] == random_scorer(0, FILES[1::2]).score()
+
+
+def test_a_table_tells_parts_by_what_is_known_and_draws_what_it_is_told():
+    scorer = random_scorer(0, FILES[:4])
+    known = {name: {'condition': 'fog' if n else 'night'} for n, name in enumerate(FILES[:4])}
+    table = scorer.table(attributes=known, units={name: name[:4] for name in FILES[:4]})
+    assert [(p.value, p.images) for p in parts(table)] == [('fog', 3), ('night', 1)]
+    assert table.units == ['0000'] * 4
 
 
 def test_score_is_resampled_from_the_matrices():

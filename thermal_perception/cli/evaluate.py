@@ -9,11 +9,13 @@ from typing import Any, TYPE_CHECKING
 from rich.table import Table
 
 from thermal_perception.cli import console
+from thermal_perception.cli.evaluate_labels import evaluate_labels
 from thermal_perception.cli.evaluate_pairs import evaluate_pairs
 from thermal_perception.cli.score_tables import (
     breakdown_table,
     intervals_table,
     intervals_to_json,
+    latency_text,
     method,
     metrics_table,
     slice_to_json,
@@ -63,6 +65,7 @@ class EvaluateOptions:
     fusion_csv: Path | None = None
     detections: Path | None = None
     bootstrap: int = 0
+    without: str = ''
     device: str = 'auto'
     threads: int | None = None
 
@@ -80,6 +83,8 @@ class EvaluateOptions:
             raise ConfigError('evaluate: --fusion-csv is for data sets, whose images have names')
         if self.bag is not None and self.detections:
             raise ConfigError('evaluate: --detections is for data sets, whose images have ids')
+        if self.without not in ('', 'thermal', 'rgb'):
+            raise ConfigError(f'evaluate: found --without {self.without}, expected thermal or rgb')
         if self.bootstrap < 0:
             raise ConfigError(f'evaluate: found --bootstrap {self.bootstrap}, expected 0 or more')
 
@@ -117,6 +122,14 @@ def evaluate(options: EvaluateOptions) -> None:
         console.check_writable(path)
     checkpoint = options.checkpoint or shipped_weights(options.model)
     perceiver = Perceiver.load(checkpoint, device=options.device, num_threads=options.threads)
+    if 'segmentation' in perceiver.outputs:
+        _check_for_labels(options, perceiver.info.model)
+        evaluate_labels(options, perceiver)
+        return
+    if options.without:
+        raise ConfigError(
+            f'evaluate: --without is for models that label pixels; {perceiver.info.model} does not'
+        )
     if options.dataset is not None and is_pair_folder(options.dataset):
         _check_fuses(perceiver, options.dataset)
         evaluate_pairs(options.dataset, options.split, perceiver, options.json)
@@ -229,6 +242,21 @@ def fusion_table(summary: FusionSummary) -> Table:
     return table
 
 
+def _check_for_labels(options: EvaluateOptions, model: str) -> None:
+    """Refuse options that are about boxes."""
+    about_boxes = {
+        '--exclude-class': options.exclude,
+        '--fusion-csv': options.fusion_csv,
+        '--detections': options.detections,
+        '--bag': options.bag,
+    }
+    for name, value in about_boxes.items():
+        if value:
+            raise ConfigError(
+                f'evaluate: {name} is for models that find boxes; {model} labels pixels'
+            )
+
+
 def _check_fuses(perceiver: Perceiver, dataset: Path) -> None:
     if 'rgb' not in perceiver.cameras:
         raise ConfigError(
@@ -261,13 +289,4 @@ def _print(options: EvaluateOptions, perceiver: Perceiver, found: Evaluation) ->
             f'seed {options.seed}'
         )
     if found.latency_ms:
-        console.out.print(_latency_text(found.latency_ms))
-
-
-def _latency_text(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
-    parts = [f'{name} {v["median"]:.1f}' for name, v in latency_ms.items() if name != 'total']
-    total = latency_ms['total']
-    return (
-        f'latency per image: median {total["median"]:.1f} ms, 90% within {total["p90"]:.1f} ms\n'
-        f'of it {", ".join(parts)}'
-    )
+        console.out.print(latency_text(found.latency_ms))

@@ -199,7 +199,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar='DIR',
-            help='Has images/SPLIT and annotations/SPLIT.json (COCO), or visible/ and infrared/.',
+            help='COCO (images/SPLIT and annotations/), visible/ and infrared/, or with labels/.',
         ),
     ] = None,
     split: Annotated[
@@ -236,10 +236,14 @@ def evaluate(
         Path | None,
         typer.Option(metavar='FILE', help='Write which scale counted how much in each image.'),
     ] = None,
+    without: Annotated[
+        str,
+        typer.Option(metavar='CAMERA', help='Label pixels without this camera: thermal or rgb.'),
+    ] = '',
     device: Device = 'auto',
     threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,
 ) -> None:
-    """Score a model on a COCO data set, a bag, or pairs to fuse, and print a table."""
+    """Score a model on a data set with boxes or label images, a bag, or pairs to fuse."""
     from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 
     evaluate(
@@ -257,6 +261,7 @@ def evaluate(
             fusion_csv=fusion_csv,
             detections=detections,
             bootstrap=bootstrap,
+            without=without,
             device=device,
             threads=threads,
         )

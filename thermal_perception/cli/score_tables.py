@@ -165,6 +165,16 @@ def method(resamples: int, unit: str, seed: int) -> dict[str, Any]:
     }
 
 
+def latency_text(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a sentence about the medians of an image's stages."""
+    parts = [f'{name} {v["median"]:.1f}' for name, v in latency_ms.items() if name != 'total']
+    total = latency_ms['total']
+    return (
+        f'latency per image: median {total["median"]:.1f} ms, 90% within {total["p90"]:.1f} ms\n'
+        f'of it {", ".join(parts)}'
+    )
+
+
 def _difference_cells(difference: Difference | None) -> list[str]:
     if difference is None:
         return ['-', '-', '-']

@@ -31,6 +31,7 @@ class FigureTable:
         score: gives the figures (K,) for weights (I,) of the images; NaN where one is unknown.
         held: (I, K) how much (objects, pixels, or 1) each image holds for a figure to be known.
         units: (I,) what a bootstrap draws; None draws images.
+        attributes: (I,) what is known of each image; None reads it from the names.
     """
 
     images: Sequence[str]
@@ -38,6 +39,7 @@ class FigureTable:
     score: Callable[[NDArray[np.int64]], NDArray[np.float64]]
     held: NDArray[np.int64]
     units: Sequence[Hashable] | None = None
+    attributes: Sequence[Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def whole(table: FigureTable, draws: Draws | None = None) -> Part:
 
 
 def parts(table: FigureTable, draws: Draws | None = None) -> list[Part]:
-    """Score the images of each light and altitude that the names tell."""
-    told = [image_attributes(name) for name in table.images]
+    """Score the images of each light, altitude or condition that is known."""
+    told = table.attributes or [image_attributes(name) for name in table.images]
     return [
         _part(key, value, table, np.array([t.get(key) == value for t in told], bool), draws)
         for key, value in attribute_values(dict(enumerate(told)))

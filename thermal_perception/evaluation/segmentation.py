@@ -1,7 +1,8 @@
 """Segmentation scores from confusion matrices, one per image.
 
 Intersection over union is taken once from the sum of all matrices, not averaged over images, and
-its mean is over all classes, background included, as MFNet, RTFNet and PST900 report it.
+its mean is over all classes, background included, as RTFNet and PST900 report it. The first code
+of MFNet leaves the background out of the mean; that figure stands beside it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
+from thermal_perception.class_sets import background_label
 from thermal_perception.errors import MetricError
 from thermal_perception.evaluation.attributes import attribute_values, image_attributes
 from thermal_perception.evaluation.figures import FigureTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 IGNORE = 255
 """Label of pixels that do not count."""
 
-FIGURES = ('mIoU', 'mean_accuracy', 'pixel_accuracy')
+FIGURES = ('mIoU', 'mIoU_foreground', 'mean_accuracy', 'pixel_accuracy')
 """Figures over all classes."""
 
 CLASS_FIGURES = ('IoU', 'accuracy')
@@ -52,6 +54,8 @@ class SegmentationMetrics:
 
     Attributes:
         mIoU: mean over the classes with an `IoU`.
+        mIoU_foreground: the same without the background; None where no class is named so. Its
+            pixels count all the same: what is wrongly found there is an error of what was found.
         mean_accuracy: mean over the classes in truth.
         pixel_accuracy: part of all pixels that are right.
         undefined: number of classes without an `IoU`, which the mean leaves out.
@@ -60,6 +64,7 @@ class SegmentationMetrics:
     """
 
     mIoU: float | None
+    mIoU_foreground: float | None
     mean_accuracy: float | None
     pixel_accuracy: float | None
     undefined: int
@@ -117,8 +122,15 @@ def segmentation_metrics(
         for c, name in enumerate(class_names)
     }
     known = [m.IoU for m in per_class.values() if m.IoU is not None]
+    background = background_label(class_names)
+    foreground = [
+        m.IoU
+        for label, m in enumerate(per_class.values())
+        if m.IoU is not None and label != background
+    ]
     return SegmentationMetrics(
         mIoU=_mean(known),
+        mIoU_foreground=None if background is None else _mean(foreground),
         mean_accuracy=_mean([m.accuracy for m in per_class.values() if m.accuracy is not None]),
         pixel_accuracy=_ratio(right.sum(), true.sum()),
         undefined=len(per_class) - len(known),
@@ -183,19 +195,31 @@ class SegmentationScorer:
             np.tensordot(weights, matrices, axes=1).astype(np.int64), self.class_names
         )
 
-    def table(self) -> FigureTable:
-        """Return the figures for parts of the images and for a bootstrap."""
-        matrices = self.matrices()
+    def table(
+        self,
+        *,
+        attributes: Mapping[str, Mapping[str, str]] | None = None,
+        units: Mapping[str, Hashable] | None = None,
+    ) -> FigureTable:
+        """Return the figures for parts of the images and for a bootstrap.
+
+        Args:
+            attributes: what is known of each image, by name; None reads it from the names.
+            units: what a bootstrap draws, by name of the image; None draws images.
+        """
+        names, matrices = self.names(), self.matrices()
         pixels = matrices.sum(axis=2)  # (I, K)
         keys = [('all', figure) for figure in FIGURES]
         keys += [(name, figure) for name in self.class_names for figure in CLASS_FIGURES]
         held = [pixels.sum(axis=1)] * len(FIGURES)
         held += [column for column in pixels.T for _ in CLASS_FIGURES]
         return FigureTable(
-            self.names(),
+            names,
             keys,
             lambda weights: _figures(np.tensordot(weights, matrices, axes=1), self.class_names),
             np.stack(held, axis=1),
+            None if units is None else [units[name] for name in names],
+            None if attributes is None else [attributes[name] for name in names],
         )
 
     def breakdown(self) -> dict[tuple[str, str], SegmentationMetrics]:

@@ -97,18 +97,27 @@ def classes_table(metrics: SegmentationMetrics, report: Report) -> Table:
     return table
 
 
-def _print(options: SegmentationOptions, metrics: SegmentationMetrics, report: Report) -> None:
-    console.out.print(f'{report.all.images} images of {options.predicted}', soft_wrap=True)
-    console.out.print(classes_table(metrics, report))
+def print_means(metrics: SegmentationMetrics) -> None:
+    """Say what the table's last row is, and what it leaves out."""
     console.out.print(
         f'in %; all: means over the classes; {console.fraction(metrics.pixel_accuracy)}% of the '
         f'pixels are right'
     )
+    if metrics.mIoU_foreground is not None:
+        console.out.print(
+            f'mIoU without the background: {console.fraction(metrics.mIoU_foreground)}'
+        )
     if metrics.undefined:
         console.out.print(
             f'{metrics.undefined} classes are neither in truth nor predicted; the mean leaves '
             f'them out'
         )
+
+
+def _print(options: SegmentationOptions, metrics: SegmentationMetrics, report: Report) -> None:
+    console.out.print(f'{report.all.images} images of {options.predicted}', soft_wrap=True)
+    console.out.print(classes_table(metrics, report))
+    print_means(metrics)
     if report.parts:
         console.out.print(parts_table(report, 'pixels', _FIGURES))
     print_method(report)
