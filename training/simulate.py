@@ -2,10 +2,14 @@
 
     DIR/images/SPLIT/NAME.png        thermal, 8 or 16 bit
     DIR/rgb/SPLIT/NAME.png           colour, with --rgb
+    DIR/labels/SPLIT/NAME.png        class of every pixel of the thermal image, with --labels
     DIR/annotations/SPLIT.json       boxes of the thermal images
 
 Objects that are too small or too hidden to ask for become ignore regions (`iscrowd` 1), which
 training skips and the evaluation neither rewards nor punishes.
+
+Label images hold the ids of MFNet: car, person and bike, all else 0. MFNet does not say what
+lorries and buses are, so other vehicles are 255, which counts nowhere.
 """
 
 from __future__ import annotations
@@ -19,18 +23,30 @@ import zlib
 import cv2
 import numpy as np
 
+from thermal_perception.class_sets import MFNET
 from thermal_perception.errors import DatasetError
-from thermal_perception.simulation import CONDITIONS, default_rig, PRESETS, render, Scene
+from thermal_perception.simulation import (
+    CONDITIONS,
+    default_rig,
+    PRESETS,
+    render,
+    Scene,
+    SEMANTIC_NAMES,
+)
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from thermal_perception.simulation import Preset, Rig, SimulatedFrame, Truth
+    from thermal_perception.types import SegmentationMask
 
 MIN_VISIBILITY = 0.25
 MIN_HEIGHT_PX = 6.0
 FRAME_SPACING_S = (1.1, 2.3)
+
+_MFNET_NAMES = {'person': 'person', 'car': 'car', 'bicycle': 'bike'}
+_UNKNOWN = 255
 
 CATEGORIES = (
     {'id': 1, 'name': 'Person', 'supercategory': 'Person'},
@@ -55,6 +71,7 @@ class SimulateOptions:
         bits: 8 or 16, of the thermal images.
         rgb: also write colour images.
         registered: whether the colour camera shares the thermal camera's pose and intrinsics.
+        labels: also write label images.
     """
 
     output: Path
@@ -67,6 +84,7 @@ class SimulateOptions:
     bits: int = 8
     rgb: bool = False
     registered: bool = False
+    labels: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--registered',
         action='store_true',
         help='colour camera with pose, size and intrinsics of the thermal one',
+    )
+    parser.add_argument(
+        '--labels', action='store_true', help='also write label images with the ids of MFNet'
     )
 
 
@@ -116,6 +137,9 @@ def simulate(options: SimulateOptions) -> Path:
         if rgb is not None:
             _write(options.output / 'rgb' / options.split / f'{name}.png', rgb.image)
         assert frame.truth is not None
+        if frame.truth.segmentation is not None:
+            labels = mfnet_labels(frame.truth.segmentation)
+            _write(options.output / 'labels' / options.split / f'{name}.png', labels)
         coco.add(f'{name}.png', frame.truth, scene_seed=scene_seed, condition=condition)
     described = {k: v for k, v in asdict(options).items() if k != 'output'}
     annotations_path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,9 +169,20 @@ def _frames(
 def _shoot(
     options: SimulateOptions, scene: Scene, rig: Rig, time_s: float
 ) -> tuple[SimulatedFrame, SimulatedFrame | None]:
-    frame = render(scene, time_s, rig.thermal, bits=options.bits)
+    frame = render(
+        scene, time_s, rig.thermal, bits=options.bits, with_segmentation=options.labels
+    )
     rgb = render(scene, time_s, rig.rgb, with_truth=False) if options.rgb else None
     return frame, rgb
+
+
+def mfnet_labels(mask: SegmentationMask) -> np.ndarray:
+    """Return (H, W) uint8 ids of MFNet, 255 for other vehicles, of the simulator's own labels."""
+    table = np.zeros(256, np.uint8)
+    table[SEMANTIC_NAMES.index('other_vehicle')] = _UNKNOWN
+    for ours, theirs in _MFNET_NAMES.items():
+        table[SEMANTIC_NAMES.index(ours)] = MFNET.names.index(theirs)
+    return table[mask.labels]
 
 
 def _scene_seed(options: SimulateOptions, index: int) -> int:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from thermal_perception.errors import DatasetError
-from training.simulate import add_arguments, rectangle_rle, run, simulate, SimulateOptions
+from thermal_perception.simulation import SEMANTIC_NAMES
+from thermal_perception.types import SegmentationMask
+from training.simulate import (
+    add_arguments,
+    mfnet_labels,
+    rectangle_rle,
+    run,
+    simulate,
+    SimulateOptions,
+)
 
 
 def decode(counts, size):
@@ -44,8 +53,9 @@ def test_rectangle_rle_takes_in_touched_pixels():
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp('simulated')
+    pictures = {'bits': 16, 'rgb': True, 'labels': True}
     options = SimulateOptions(
-        folder, 'road', 'night', scenes=2, frames_per_scene=2, seed=5, bits=16, rgb=True
+        folder, 'road', 'night', scenes=2, frames_per_scene=2, seed=5, **pictures
     )
     path = simulate(options)
     return folder, json.loads(path.read_text())
@@ -60,6 +70,35 @@ def test_simulate_writes_16_bit_images_and_colour_beside_them(made):
         assert thermal.shape == (image['height'], image['width'])
         rgb = cv2.imread(str(folder / 'rgb/train' / image['file_name']), -1)
         assert rgb.shape == (720, 1280, 3)
+
+
+def test_label_images_show_the_objects_of_the_boxes(made):
+    folder, coco = made
+    ids = {1: 2, 2: 1, 3: 3, 4: 255}  # category to what MFNet calls it; it knows no lorries
+    checked = 0
+    for image in coco['images']:
+        labels = cv2.imread(str(folder / 'labels/train' / image['file_name']), -1)
+        assert labels.shape == (image['height'], image['width'])
+        assert set(np.unique(labels)) <= {0, 1, 2, 3, 255}
+        for row in coco['annotations']:
+            x, y, w, h = map(int, row['bbox'])
+            if row['image_id'] == image['id'] and row['visibility'] > 0.9 and min(w, h) > 12:
+                inside = labels[y : y + h, x : x + w]
+                assert (inside == ids[row['category_id']]).mean() > 0.2
+                checked += 1
+    assert checked > 0
+
+
+def test_what_mfnet_does_not_name_is_unlabelled_and_lorries_are_unknown():
+    ours = np.arange(len(SEMANTIC_NAMES), dtype=np.uint8)[None]
+    found = mfnet_labels(SegmentationMask(ours, SEMANTIC_NAMES, 0, ''))
+    assert dict(zip(SEMANTIC_NAMES, found[0].tolist())) == {
+        **dict.fromkeys(SEMANTIC_NAMES, 0),
+        'car': 1,
+        'person': 2,
+        'bicycle': 3,
+        'other_vehicle': 255,
+    }
 
 
 def test_simulate_annotations_are_coco(made):

@@ -83,7 +83,9 @@ class SampleDrawer:
         crop = warp_image(image, *view)
         rgb = None if found.rgb is None else _colour_crop(found.rgb, size, view, config, rng)
         mask = None if found.mask is None else warp_mask(found.mask, *view)
-        boxes, labels = _move_objects(record, view, config.min_visible, crop, rgb)
+        # A label image says of every pixel what it is; without, what has no verdict is wiped out.
+        wiped = (crop, rgb) if mask is None else ()
+        boxes, labels = _move_objects(record, view, config.min_visible, wiped)
         return Sample(crop, boxes, labels, rgb, mask, labelled=folder.labelled)
 
     def _mosaic(
@@ -188,15 +190,14 @@ def _move_objects(
     record: Record,
     view: View,
     min_visible: float,
-    thermal: NDArray[np.float32],
-    rgb: NDArray[np.float32] | None,
+    wiped: Sequence[NDArray[np.float32] | None],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return boxes and labels left in the crop; wipe out ignore regions and slivers."""
+    """Return boxes and labels left in the crop; wipe ignore regions and slivers out of images."""
     boxes, visible = warp_boxes(record.boxes_xyxy_px, *view)
     keep = (visible >= min_visible) & ((boxes[:, 2:] - boxes[:, :2]) >= 2).all(1)
     ignored, _ = warp_boxes(record.ignore_xyxy_px, *view)
     for x1, y1, x2, y2 in np.concatenate((ignored, boxes[~keep & (visible > 0)])).round():
-        for image in (thermal, rgb):
+        for image in wiped:
             if image is not None:
                 image[int(y1) : int(y2), int(x1) : int(x2)] = _BLANK
     return boxes[keep], record.labels[keep]

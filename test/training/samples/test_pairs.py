@@ -154,6 +154,21 @@ def test_pairs_without_labels_are_not_taken_for_empty(tmp_path):
     assert_allclose(batch.rgb, 90 / 255, atol=1e-6)
 
 
+@pytest.mark.parametrize(('pictures', 'kept'), [((), False), (('mask',), True)])
+def test_regions_without_a_verdict_stay_where_label_images_judge_them(
+    simulated, write, pictures, kept
+):
+    box = (12, 20, 32, 36)
+    scene = draw_marker((64, 64), box, colour=None), [], []
+    write(simulated, [scene], split='far', crowd=[(0, box)])
+    for kind, image in (('rgb', np.zeros((64, 64, 3))), ('labels', np.ones((64, 64)))):
+        (simulated / kind / 'far').mkdir(parents=True)
+        cv2.imwrite(str(simulated / kind / 'far' / 'frame_0000.png'), image.astype(np.uint8))
+    samples = samples_of(simulated, split='far', pictures=('thermal', 'rgb', *pictures))
+    batch = samples.batch([(0, 0)], epoch=0, first=0)
+    assert bool((batch.thermal > 0.9).any()) == kept
+
+
 def test_masks_move_with_the_images_and_are_unknown_outside(tmp_path):
     mask = np.zeros((48, 64), np.uint8)
     mask[10:30, 20:40] = 3

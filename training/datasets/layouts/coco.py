@@ -36,7 +36,8 @@ def read_coco(path: Path, pictures: Callable[[str], dict[str, Picture]]) -> Foun
 
     Args:
         path: the annotation file.
-        pictures: gives the pictures of an image by its `file_name`, keyed `thermal` and `rgb`.
+        pictures: gives the pictures of an image by its `file_name`, keyed `thermal`, `rgb` and
+            `mask`, leading one first.
 
     Raises:
         DatasetError: if the file is missing or is not COCO.

@@ -105,3 +105,14 @@ def test_simulated_pairs_have_both_images_and_their_light(tmp_path, read, image,
     assert record.thermal.read().shape == (24, 32)
     assert record.rgb.read().shape == (24, 32, 3)
     assert record.leader is record.thermal
+    assert record.mask is None
+
+
+def test_simulated_pairs_have_label_images_where_some_were_made(tmp_path, read, image, text):
+    for kind in ('images', 'rgb', 'labels'):
+        image(tmp_path / kind / 'train' / 'a.png', value=3)
+    content = {'images': [{'id': 1, 'file_name': 'a.png'}], 'annotations': [], 'categories': []}
+    text(tmp_path / 'annotations' / 'train.json', content)
+    listing = read('simulator')
+    assert listing.records[0].mask.read().max() == 3
+    assert listing.layout.mask_names[3] == 'bike'
