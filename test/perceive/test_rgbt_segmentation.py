@@ -8,11 +8,13 @@ import numpy as np
 from numpy.testing import assert_array_equal
 import pytest
 from tiny import rgbt
+import torch
 
-from thermal_perception.errors import PreprocessError
-from thermal_perception.models.checkpoint import save_random
+from thermal_perception.errors import ConfigError, PreprocessError
+from thermal_perception.models.checkpoint import load_checkpoint, save_random
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
+from thermal_perception.preprocess import PairPreprocess, PreprocessConfig
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
@@ -133,6 +135,23 @@ def test_a_network_of_one_camera_takes_no_notice_of_the_other(make: Callable[...
         hot(FrameSet(rgb=colour()))
     with pytest.raises(PreprocessError, match='t: found no rgb frame'):
         seen(FrameSet(thermal()))
+
+
+def test_labels_are_those_of_the_networks_full_size_logits(perceiver: Perceiver, tmp_path: Path):
+    info = CheckpointInfo('t', 'rgbt_segmentation', rgbt(CLASSES), {}, CLASSES)
+    save_random(tmp_path / 'same.safetensors', info)  # the seed of all
+    network = load_checkpoint(tmp_path / 'same.safetensors').make_model()
+    frames = FrameSet(thermal((64, 96)), colour((64, 96)))
+    pair = PairPreprocess(PreprocessConfig(pad_multiple=32))(frames)
+    with torch.inference_mode():
+        logits = network(pair.thermal, pair.rgb, pair.padding).logits
+    assert logits.shape[-2:] == (64, 96)
+    assert (logits[0].argmax(0).numpy() == labels_of(perceiver, frames)).mean() > 0.999
+
+
+def test_padding_to_a_part_of_a_cell_is_refused(make: Callable[..., Perceiver]):
+    with pytest.raises(ConfigError, match='found pad_multiple 4, expected a multiple of 8'):
+        make({'pad_multiple': 4}, reduction=2)
 
 
 def test_an_image_too_small_for_the_network_is_refused(perceiver: Perceiver):

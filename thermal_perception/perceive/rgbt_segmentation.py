@@ -7,11 +7,11 @@ from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
 
 from thermal_perception.class_sets import countable_labels
 from thermal_perception.config import from_mapping
-from thermal_perception.errors import PreprocessError
+from thermal_perception.errors import ConfigError, PreprocessError
 from thermal_perception.models.rgbt_segmentation.config import RgbtSegmentationConfig
-from thermal_perception.models.rgbt_segmentation.network import smallest_side
+from thermal_perception.models.rgbt_segmentation.network import cell_side, smallest_side
 from thermal_perception.perceive.system import Call, System
-from thermal_perception.postprocess import find_components, label_map, top_labels
+from thermal_perception.postprocess import find_components, label_map
 from thermal_perception.preprocess import PairPreprocess, PreprocessConfig
 from thermal_perception.types import Detections, Perception, SegmentationMask
 
@@ -24,18 +24,14 @@ if TYPE_CHECKING:
     from thermal_perception.preprocess import PreparedPair
     from thermal_perception.types import FrameSet, Modality, Output
 
-_CELL = 4  # pixels per probability, along each axis: fine enough for the mean over an object
-
 
 class Pixels(NamedTuple):
     """What the network found.
 
     Attributes:
-        labels: (B, H, W) uint8.
-        logits: (B, K, H / 4, W / 4) of every fourth pixel.
+        logits: (B, K, h, w), of cells of several pixels.
     """
 
-    labels: Tensor
     logits: Tensor
 
 
@@ -58,9 +54,14 @@ class RgbtSegmentationSystem(System):
         self._record, self._limit = record, max_detections
         self._countable = countable_labels(record.class_names)
         self._smallest = smallest_side(config)
-        self._preprocess = PairPreprocess(
-            from_mapping(PreprocessConfig, record.preprocess, where=where)
-        )
+        self._cell = cell_side(config)
+        preprocess = from_mapping(PreprocessConfig, record.preprocess, where=where)
+        if preprocess.pad_multiple % self._cell:
+            raise ConfigError(
+                f'{where}: found pad_multiple {preprocess.pad_multiple}, expected a multiple of '
+                f'{self._cell}'
+            )
+        self._preprocess = PairPreprocess(preprocess)
 
     def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:
         """Bring the frames to the network's input; see `System`."""
@@ -72,29 +73,29 @@ class RgbtSegmentationSystem(System):
         pair = self._preprocess(frames if 'rgb' in self.cameras else replace(frames, rgb=None))
         self._check_size(pair)
         memo = _Memo(pair, 'detections' in wanted)
-        return Call((pair.thermal, pair.rgb, pair.padding), {}, memo)
+        return Call((pair.thermal, pair.rgb, pair.padding), {'enlarge': False}, memo)
 
     @staticmethod
     def select(output: Any) -> Pixels:
-        """Reduce logits to labels, which are a 36th of the bytes to fetch from a device."""
-        logits = output.logits
-        return Pixels(top_labels(logits), logits[..., ::_CELL, ::_CELL])
+        """Leave out what only training needs, and what the fusion tells of itself."""
+        return Pixels(output.logits)
 
     def finish(self, found: Pixels, call: Call, frames: FrameSet) -> Perception:
-        """Cut labels to the leading frame, and find objects if asked for; see `System`."""
+        """Label the pixels of the leading frame, and find objects if asked for; see `System`."""
         prepared: PreparedPair = call.memo.prepared
-        labels = label_map(found.labels[0], prepared.content_size, prepared.source_size)
+        logits = found.logits[0].float()
+        labels = label_map(logits, self._cell, prepared.content_size, prepared.source_size)
         names = self._record.class_names
         mask = SegmentationMask(labels, names, frames.stamp_ns, frames.frame_id)
         if not call.memo.wants_objects:
             return Perception(Detections.none(names, frames.leader), segmentation=mask)
-        return Perception(self._objects(mask, found.logits[0], prepared), segmentation=mask)
+        return Perception(self._objects(mask, logits, prepared), segmentation=mask)
 
     def _objects(
         self, mask: SegmentationMask, logits: Tensor, prepared: PreparedPair
     ) -> Detections:
-        height, width = (-(-length // _CELL) for length in prepared.content_size)
-        shares = logits[:, :height, :width].float().softmax(0).numpy()
+        height, width = (-(-length // self._cell) for length in prepared.content_size)
+        shares = logits[:, :height, :width].softmax(0).numpy()
         return find_components(mask, shares, self._countable, limit=self._limit)
 
     def _check_size(self, pair: PreparedPair) -> None:

@@ -3,13 +3,12 @@
 from thermal_perception.postprocess.components import find_components
 from thermal_perception.postprocess.detections import top_detections, without_repetitions
 from thermal_perception.postprocess.fused_image import fused_image
-from thermal_perception.postprocess.label_map import label_map, top_labels
+from thermal_perception.postprocess.label_map import label_map
 
 __all__ = [
     'find_components',
     'fused_image',
     'label_map',
     'top_detections',
-    'top_labels',
     'without_repetitions',
 ]

@@ -63,7 +63,12 @@ class Decoder(nn.Module):
         self.deep = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in channels)
 
     def forward(
-        self, features: Mapping[int, Tensor], size: torch.Size, padding: Tensor | None = None
+        self,
+        features: Mapping[int, Tensor],
+        size: torch.Size,
+        padding: Tensor | None = None,
+        *,
+        enlarge: bool = True,
     ) -> Decoded:
         """Classify every pixel.
 
@@ -71,17 +76,18 @@ class Decoder(nn.Module):
             features: fused maps (B, C_s, h, w) by stride s, zero where padded.
             size: (height, width) of the images.
             padding: (B, H, W) bool or None.
+            enlarge: see `RgbtSegmentation.forward`.
         """
         levels = list(self.pyramid(features, padding).values())  # finest first
         context = self.context_factor(features, padding)
         fine = self._aggregated([level * context for level in levels], padding)
-        logits = resize(self.main(fine, padding), size, padding)
+        logits = self.main(fine, padding)
         if not self.training:
-            return Decoded(logits, None, ())
+            return Decoded(resize(logits, size, padding) if enlarge else logits, None, ())
         auxiliary = self.auxiliary(levels[_AUXILIARY_LEVEL], padding)
         deep = [blank(head(level), padding) for head, level in zip(self.deep, levels)]
         return Decoded(
-            logits,
+            resize(logits, size, padding),
             resize(auxiliary, size, padding),
             tuple(resize(x, size, padding) for x in deep),
         )

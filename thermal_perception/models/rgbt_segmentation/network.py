@@ -31,7 +31,7 @@ class RgbtSegmentationOutput(NamedTuple):
     """What one forward pass gives.
 
     Attributes:
-        logits: (B, K, H, W) at the size of the images.
+        logits: (B, K, H, W) at the size of the images, or of the cells if that was asked for.
         auxiliary: (B, K, H, W) of a side branch; None unless training.
         deep: (B, K, H, W) of each level of the pyramid, finest first; empty unless training.
         readings: (B, stages) numbers in 0..1 by name, fine stages first: of the fine stages
@@ -74,6 +74,7 @@ class RgbtSegmentation(nn.Module):
         padding: Tensor | None = None,
         *,
         present: Tensor | None = None,
+        enlarge: bool = True,
     ) -> RgbtSegmentationOutput:
         """Classify every pixel of registered images.
 
@@ -89,6 +90,8 @@ class RgbtSegmentation(nn.Module):
                 cells.
             present: (B, 2) bool, which of the cameras thermal and RGB each image has; None: all
                 there are.
+            enlarge: bring the logits to the size of the images; if not, there is one per cell of
+                `cell_side` pixels. Training always enlarges.
 
         Raises:
             ValueError: if no image is there, the two differ in size, or are too small.
@@ -101,7 +104,7 @@ class RgbtSegmentation(nn.Module):
             for camera, x in self._normalised(images, padding, present).items()
         }
         maps, readings = self._fused(features, padding)
-        decoded = self.decoder(maps, size, padding)
+        decoded = self.decoder(maps, size, padding, enlarge=enlarge)
         return RgbtSegmentationOutput(decoded.logits, decoded.auxiliary, decoded.deep, readings)
 
     def _images(self, images: dict[Camera, Tensor | None]) -> dict[Camera, Tensor | None]:
@@ -162,6 +165,11 @@ class RgbtSegmentation(nn.Module):
 def smallest_side(config: RgbtSegmentationConfig) -> int:
     """Return the pixels that height and width of images must have at least."""
     return _SMALLEST * config.reduction
+
+
+def cell_side(config: RgbtSegmentationConfig) -> int:
+    """Return the pixels along each side of the finest cell that the network decides on."""
+    return STRIDES[0] * config.reduction
 
 
 def _fusion(stride: int, channels: int, config: RgbtSegmentationConfig) -> nn.Module:
