@@ -284,10 +284,10 @@ class Trainer:
         state = self.average.state if self.average is not None else self.model.state_dict()
         last = self.progress.epoch == self.config.epochs
         better = False
+        self.folder.save_weights('last', state, self.info)  # scoring them may take minutes
         if self.evaluate and (last or self.progress.epoch % self.config.evaluate_every == 0):
             better = self._evaluate(state)
         self._save_state()
-        self.folder.save_weights('last', state, self.info)
         if better:
             self.folder.save_weights('best', state, self.info)
 
