@@ -10,6 +10,7 @@ import pytest
 from tiny import rgbt
 
 from thermal_perception.class_sets import MFNET
+from thermal_perception.cli.compare_labels import compare_labels, CompareLabelsOptions
 from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 from thermal_perception.errors import ConfigError
 from thermal_perception.models.checkpoint import save_random
@@ -94,3 +95,24 @@ def test_a_model_that_finds_boxes_cannot_do_without_a_camera(dataset, checkpoint
     )
     with pytest.raises(ConfigError, match='--without is for models that label pixels; tiny does'):
         evaluate(options)
+
+
+def test_results_with_and_without_a_camera_can_be_compared(run, tmp_path, capsys):
+    for name, options in (('both', {}), ('thermal', {'without': 'rgb'})):
+        (tmp_path / f'{name}.json').write_text(json.dumps(run(**options)))
+    capsys.readouterr()
+    output = tmp_path / 'compared.json'
+    files = (tmp_path / f'{name}.json' for name in ('thermal', 'both'))
+    compare_labels(CompareLabelsOptions(*files, output, bootstrap=20))
+    values = json.loads(output.read_text())
+    assert {'all', 'car', 'light day', 'light night'} <= values['groups'].keys()
+    assert (values['images'], values['unit']) == (3, 'image')
+    printed = capsys.readouterr().out
+    assert 'paired percentile bootstrap, 20 draws of images' in printed
+    table = [line for line in printed.splitlines() if not line.startswith(('A ', 'B '))]
+    assert max(map(len, table)) <= 80
+
+
+def test_a_comparison_without_draws_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match='found --bootstrap 0, expected 1 or more'):
+        CompareLabelsOptions(tmp_path / 'a', tmp_path / 'b', bootstrap=0)

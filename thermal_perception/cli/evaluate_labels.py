@@ -10,6 +10,7 @@ from thermal_perception.cli.score.segmentation import classes_table, print_means
 from thermal_perception.cli.score.tables import parts_table
 from thermal_perception.cli.score_tables import latency_text
 from thermal_perception.errors import ConfigError
+from thermal_perception.evaluation.label_results import LabelResult
 from thermal_perception.evaluation.labelled_pairs import open_labelled_pairs, score_labels
 from thermal_perception.evaluation.latency import LatencyRecorder
 
@@ -50,16 +51,18 @@ def evaluate_labels(options: EvaluateOptions, perceiver: Perceiver) -> None:
             tick=tick,
         )
     by_scene = len({pair.unit for pair in pairs}) < len(pairs)
-    table = scorer.table(
-        attributes={pair.name: pair.attributes for pair in pairs},
-        units={pair.name: pair.unit for pair in pairs},
+    result = LabelResult(
+        scorer,
+        {pair.name: pair.attributes for pair in pairs},
+        {pair.name: pair.unit for pair in pairs},
     )
     report = make_report(
-        table, options.bootstrap, options.seed, unit='scene' if by_scene else 'image'
+        result.table(), options.bootstrap, options.seed, unit='scene' if by_scene else 'image'
     )
     metrics, times = scorer.score(), latency.summary_ms()
     _print(options, perceiver, metrics, report, times)
-    write(options.json, _content(options, perceiver, metrics, report, times))
+    content = _content(options, perceiver, metrics, report, times)
+    write(options.json, {**content, **result.to_json()})
 
 
 def _print(

@@ -294,6 +294,22 @@ def compare(
 
 
 @app.command()
+def compare_labels(
+    first: Annotated[
+        Path, typer.Argument(metavar='A', help='One result: evaluate --json A of a label map.')
+    ],
+    second: Annotated[Path, typer.Argument(metavar='B', help='Another one on the same images.')],
+    json: Json = None,
+    bootstrap: Annotated[int, typer.Option(metavar='N', help='Number of resampled sets.')] = 1000,
+    seed: Annotated[int, typer.Option(help='Of the resampling.')] = 0,
+) -> None:
+    """Tell whether two models really label pixels differently well: paired bootstrap."""
+    from thermal_perception.cli.compare_labels import compare_labels, CompareLabelsOptions
+
+    compare_labels(CompareLabelsOptions(first, second, json, bootstrap, seed))
+
+
+@app.command()
 def info(
     checkpoint: Annotated[
         Path | None, typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')

@@ -162,6 +162,19 @@ class SegmentationScorer:
             raise MetricError(f'{name}: {error}') from error
         self._matrices[name] = matrix
 
+    def add_matrix(self, name: str, matrix: NDArray[np.int64]) -> None:
+        """Take the confusion matrix (K, K) of one image.
+
+        Raises:
+            MetricError: if it was added before or has another size.
+        """
+        if name in self._matrices:
+            raise MetricError(f'{name}: added twice')
+        classes = len(self.class_names)
+        if matrix.shape != (classes, classes):
+            raise MetricError(f'{name}: found {matrix.shape}, expected {(classes, classes)}')
+        self._matrices[name] = matrix
+
     def merge(self, other: SegmentationScorer) -> None:
         """Take the images of another scorer.
 
