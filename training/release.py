@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from thermal_perception.models.checkpoint import Checkpoint
 
 LIMIT_BYTES = 24 * 1024**2
+# Figures of all classes, and the one of each class.
+_BOX_FIGURES = ('mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large'), 'mAP50'
+_LABEL_FIGURES = ('mIoU', 'mIoU_foreground', 'mean_accuracy', 'pixel_accuracy'), 'IoU'
 FIELDS = ('summary', 'data', 'training', 'limits', 'licence', 'attribution')
 
 
@@ -125,13 +128,14 @@ def card_text(checkpoint: Checkpoint, facts: Mapping[str, Any], size: int) -> st
 
 
 def _results_table(metrics: Mapping[str, Any]) -> Sequence[str]:
-    columns = ('images', 'mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large')
-    classes = list(next(iter(metrics.values()))['per_class']) if metrics else []
-    header = ['result', *columns, *(f'{c} mAP50' for c in classes)]
+    first: Mapping[str, Any] = next(iter(metrics.values()), {'per_class': {}})
+    columns, of_class = _LABEL_FIGURES if 'mIoU' in first else _BOX_FIGURES
+    classes = list(first['per_class'])
+    header = ['result', 'images', *columns, *(f'{c} {of_class}' for c in classes)]
     rows = ['| ' + ' | '.join(header) + ' |', '|' + '---|' * len(header)]
     for name, values in metrics.items():
-        figures = [str(values['images']), *(_figure(values.get(c)) for c in columns[1:])]
-        figures += [_figure(values['per_class'].get(c, {}).get('mAP50')) for c in classes]
+        figures = [str(values['images']), *(_figure(values.get(c)) for c in columns)]
+        figures += [_figure(values['per_class'].get(c, {}).get(of_class)) for c in classes]
         rows.append('| ' + ' | '.join([name, *figures]) + ' |')
     return [*rows, '']
 

@@ -93,6 +93,24 @@ def test_card_shows_the_results_and_a_dash_where_there_is_none(tmp_path: Path, t
     assert load_checkpoint(trained).fingerprint in card
 
 
+def test_the_card_of_a_model_that_labels_pixels_shows_its_own_figures(
+    tmp_path: Path, trained: Path
+):
+    metrics = {'mIoU': 0.5, 'mIoU_foreground': 0.25, 'mean_accuracy': 0.75, 'pixel_accuracy': 1.0}
+    content = {
+        'fingerprint': load_checkpoint(trained).fingerprint,
+        'images': 7,
+        'metrics': {**metrics, 'per_class': {'car': {'IoU': 0.125}, 'bump': {'IoU': None}}},
+    }
+    (tmp_path / 'result.json').write_text(json.dumps(content))
+    result = f'night={tmp_path / "result.json"}'
+
+    card = released(tmp_path, trained, '--metrics', result).with_suffix('.md').read_text()
+
+    assert '| pixel_accuracy | bump IoU | car IoU |' in card
+    assert '| night | 7 | 0.500 | 0.250 | 0.750 | 1.000 | – | 0.125 |' in card
+
+
 def test_results_of_other_weights_are_refused(tmp_path: Path, trained: Path):
     result = write_result(tmp_path, '0123456789abcdef')
 
