@@ -91,7 +91,7 @@ def test_missing_or_damaged_weights_are_said_at_once(tmp_path):
 def test_colour_camera_is_cut_off_and_comes_back(tmp_path, pair_checkpoint):
     output = tmp_path / 'output'
     done = run_demo(
-        '--checkpoint', pair_checkpoint, '--duration', 16, '--rate', 4, '--output', output,
+        '--checkpoint', pair_checkpoint, '--duration', 16, '--rate', 2, '--output', output,
         '--device', 'cpu', '--condition', 'day',
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
