@@ -102,6 +102,8 @@ def test_log_line_is_one_line_with_the_facts():
     assert '\n' not in line
     for fact in ('4.0 s', 'frames=1', 'precision=100.0', 'recall=100.0', 'node=WARN', 'person=1'):
         assert fact in line
+    assert '(stamps: 3 future)' in line
+    assert log_line(seen(), 4.0, 'camera cut off') == f'{line}  [camera cut off]'
 
 
 def test_log_line_of_nothing_seen_yet():
