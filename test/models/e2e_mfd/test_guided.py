@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from thermal_perception.models.e2e_mfd.guided import _box_mean, _slopes, guided_enlarge
-from thermal_perception.models.e2e_mfd.padding import reduce
+from thermal_perception.models.padding import reduce
 
 FACTOR = 4
 

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from thermal_perception.models.e2e_mfd.config import OrpptConfig
-from thermal_perception.models.e2e_mfd.padding import enlarge
 from thermal_perception.models.e2e_mfd.region_gate import modulate, RegionGate
+from thermal_perception.models.padding import enlarge
 
 SIZE = torch.Size((64, 96))
 

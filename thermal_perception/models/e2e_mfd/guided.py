@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from thermal_perception.models.e2e_mfd.padding import blank, enlarge
+from thermal_perception.models.padding import blank, enlarge
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,11 +11,12 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
+from thermal_perception.models.conv_norm import ConvNorm, kaiming
 from thermal_perception.models.e2e_mfd.brightness import brightness, compose
-from thermal_perception.models.e2e_mfd.convolutions import ConvChain, ConvNormRelu, kaiming
+from thermal_perception.models.e2e_mfd.conv_chain import ConvChain
 from thermal_perception.models.e2e_mfd.guided import guided_enlarge
-from thermal_perception.models.e2e_mfd.padding import padding_at, reduce
 from thermal_perception.models.e2e_mfd.region_gate import modulate, RegionGate
+from thermal_perception.models.padding import padding_at, reduce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class Orppt(nn.Module):
         super().__init__()
         self.config = config
         self.pixels = ConvChain(pixel_widths(config)).requires_grad_(not config.freeze_pixels)
-        self.project = ConvNormRelu(pixel_widths(config)[-1], config.width)
+        self.project = ConvNorm(pixel_widths(config)[-1], config.width, activation='relu')
         self.gate = RegionGate(config, pyramid_width) if config.levels else None
         widths = (config.width, *config.decoder_widths)
         self.decoder = ConvChain(widths)
@@ -87,7 +88,7 @@ class Orppt(nn.Module):
                 reduced=(y, v),
                 radius=self.config.guide_radius,
                 epsilon=self.config.guide_epsilon,
-                padding=padding_at(padding, y.shape[-2:]),
+                padding=padding,
             )
         weights = self._weights(logits)
         return FusedOutput(compose(weights, thermal=thermal, visible=visible), weights)

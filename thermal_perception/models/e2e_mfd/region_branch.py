@@ -8,7 +8,7 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from thermal_perception.models.e2e_mfd.convolutions import ConvNormRelu, kaiming
+from thermal_perception.models.conv_norm import ConvNorm, kaiming
 from thermal_perception.models.fusion import masked_mean
 
 if TYPE_CHECKING:
@@ -65,10 +65,12 @@ class RegionBranch(nn.Module):
         masks = config.region_masks
         prompts = config.region == 'prompt'
         convolve = prompts and config.region_features == 'conv'
-        self.features = ConvNormRelu(channels, channels, 3) if convolve else None
+        self.features = ConvNorm(channels, channels, 3, activation='relu') if convolve else None
         # How well a cell matches M learned vectors is a 1x1 convolution with M outputs.
         self.masks: nn.Module = (
-            ConvNormRelu(channels, masks) if prompts else SelectiveKernel(channels, masks)
+            ConvNorm(channels, masks, activation='relu')
+            if prompts
+            else SelectiveKernel(channels, masks)
         )
 
     def forward(self, level: Tensor, padding: Tensor | None = None) -> RegionOutput:
@@ -89,8 +91,8 @@ class SelectiveKernel(nn.Module):
     def __init__(self, channels: int, masks: int) -> None:
         """Create the two 3x3 convolutions, one of them dilated, and the two linear layers."""
         super().__init__()
-        self.near = ConvNormRelu(channels, masks, 3)
-        self.wide = ConvNormRelu(channels, masks, 3, dilation=2)
+        self.near = ConvNorm(channels, masks, 3, activation='relu')
+        self.wide = ConvNorm(channels, masks, 3, dilation=2, activation='relu')
         self.squeeze = kaiming(nn.Linear(masks, _SQUEEZED))
         self.excite = kaiming(nn.Linear(_SQUEEZED, 2 * masks))
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from thermal_perception.models.e2e_mfd.convolutions import ConvNormRelu, kaiming
-from thermal_perception.models.e2e_mfd.padding import blank, enlarge, padding_at
+from thermal_perception.models.conv_norm import ConvNorm, kaiming
 from thermal_perception.models.e2e_mfd.region_branch import RegionBranch
+from thermal_perception.models.padding import blank, enlarge, padding_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class RegionGate(nn.Module):
         self.join = kaiming(nn.Conv2d(config.region_masks * pyramid_width, config.width, 1))
         self.hard = config.gate == 'hard_sigmoid'
         self.gate: nn.Module = (
-            ConvNormRelu(config.width, config.width)
+            ConvNorm(config.width, config.width, activation='relu')
             if self.hard
             else kaiming(nn.Conv2d(config.width, config.width, 1), gain=1.0)
         )
@@ -48,7 +48,7 @@ class RegionGate(nn.Module):
         """
         x = F.relu(self.joined(pyramid, size, padding), inplace=True)
         if self.hard:
-            return F.hardsigmoid(self.gate(x, padding_at(padding, size)))
+            return F.hardsigmoid(self.gate(x, padding))
         return self.gate(x).sigmoid()
 
     def joined(

@@ -7,12 +7,9 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.models.rgbt_segmentation.layers import (
-    blank,
-    ChannelGate,
-    ConvNorm,
-    resize,
-)
+from thermal_perception.models.conv_norm import ConvNorm
+from thermal_perception.models.padding import blank
+from thermal_perception.models.rgbt_segmentation.layers import ChannelGate, resize
 from thermal_perception.models.rgbt_segmentation.pyramid import PanPyramid
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from thermal_perception.models.backbones.base import FoldedStem
 from thermal_perception.models.backbones.convnext_v2 import ConvNeXtV2
-from thermal_perception.models.rgbt_segmentation.layers import blank
+from thermal_perception.models.padding import blank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,14 +12,10 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from thermal_perception.models.e2e_mfd.convolutions import kaiming
+from thermal_perception.models.conv_norm import ConvNorm, kaiming
+from thermal_perception.models.padding import blank
 from thermal_perception.models.rgbt_segmentation.fused import Fused
-from thermal_perception.models.rgbt_segmentation.layers import (
-    average,
-    blank,
-    ChannelGate,
-    ConvNorm,
-)
+from thermal_perception.models.rgbt_segmentation.layers import average, ChannelGate
 from thermal_perception.models.rgbt_segmentation.spatial_attention import SpatialAttention
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.models.e2e_mfd.padding import reduce
+from thermal_perception.models.padding import blank, reduce
 from thermal_perception.models.rgbt_segmentation.decoder import Decoder
 from thermal_perception.models.rgbt_segmentation.encoders import Encoders, STRIDES
 from thermal_perception.models.rgbt_segmentation.frequency_fusion import FrequencyFusion
 from thermal_perception.models.rgbt_segmentation.fused import Addition
-from thermal_perception.models.rgbt_segmentation.layers import blank
 from thermal_perception.models.rgbt_segmentation.semantic_fusion import SemanticFusion
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.models.rgbt_segmentation.layers import ConvNorm, resize
+from thermal_perception.models.conv_norm import ConvNorm
+from thermal_perception.models.rgbt_segmentation.layers import resize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,12 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 
+from thermal_perception.models.conv_norm import ConvNorm
 from thermal_perception.models.rgbt_segmentation.fused import Fused
-from thermal_perception.models.rgbt_segmentation.layers import (
-    ChannelGate,
-    ConvNorm,
-    Separable,
-)
+from thermal_perception.models.rgbt_segmentation.layers import ChannelGate, Separable
 from thermal_perception.models.rgbt_segmentation.spatial_attention import SpatialAttention
 
 _REDUCTION = 16

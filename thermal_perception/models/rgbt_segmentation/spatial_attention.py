@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.models.e2e_mfd.convolutions import kaiming
+from thermal_perception.models.conv_norm import kaiming
 
 
 class SpatialAttention(nn.Module):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from thermal_perception.errors import PreprocessError
-from thermal_perception.models.e2e_mfd.padding import (
+from thermal_perception.models.padding import (
     batch_norm,
     blank,
     enlarge,
@@ -37,6 +37,15 @@ def test_no_padding_stays_no_padding_at_any_size():
 def test_blank_sets_padded_cells_to_zero():
     x = torch.ones(1, 2, 2, 2)
     assert blank(x, padded((2, 2), (1, 2)))[0, 1].tolist() == [[1, 1], [0, 0]]
+
+
+def test_a_padding_may_be_of_the_pixels_that_a_map_was_made_from():
+    pixels, cells = padded((8, 12), (4, 8)), padded((2, 3), (1, 2))
+    x = torch.rand(1, 2, 2, 3)
+    assert_close(blank(x, pixels), blank(x, cells))
+    assert_close(enlarge(x, torch.Size((4, 6)), pixels), enlarge(x, torch.Size((4, 6)), cells))
+    norm = nn.BatchNorm2d(2)
+    assert_close(batch_norm(x, norm, pixels), batch_norm(x, norm, cells))
 
 
 def test_reduce_averages_blocks():

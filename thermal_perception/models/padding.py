@@ -1,8 +1,8 @@
 """Work on maps of padded images as if each image ended where its padding starts.
 
-A padding is (B, h, w) bool at the resolution of its map, True where padded, or None when no image
-of the batch is. Padded cells are held at zero, which is what a convolution sees beyond the border,
-and are left out of every average.
+A padding is (B, h, w) bool, True where padded, or None when no image of the batch is; unless said
+otherwise at any resolution of its images. Padded cells are held at zero, which is what a
+convolution sees beyond the border, and are left out of every average.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def padding_at(padding: Tensor | None, size: Sequence[int]) -> Tensor | None:
 
 def blank(x: Tensor, padding: Tensor | None) -> Tensor:
     """Set padded cells of (B, C, h, w) to zero."""
-    return x if padding is None else x.masked_fill(padding[:, None], 0.0)
+    cells = padding_at(padding, x.shape[-2:])
+    return x if cells is None else x.masked_fill(cells[:, None], 0.0)
 
 
 def reduce(x: Tensor, factor: int, padding: Tensor | None = None) -> Tensor:
@@ -38,7 +39,7 @@ def reduce(x: Tensor, factor: int, padding: Tensor | None = None) -> Tensor:
     Args:
         x: (B, C, H, W); height and width are multiples of `factor`.
         factor: at least 1.
-        padding: (B, H, W) or None.
+        padding: (B, H, W), of each pixel, or None.
 
     Returns:
         (B, C, H / factor, W / factor), zero where a whole block is padded.
@@ -71,12 +72,14 @@ def enlarge(x: Tensor, size: torch.Size, padding: Tensor | None = None) -> Tenso
     """
     if padding is None or x.shape[-2:] == size:
         return align(x, size)
-    valid = (~padding)[:, None].to(x.dtype)
-    return align(blank(x, padding), size) / align(valid, size).clamp(min=1e-6)
+    cells = padding_at(padding, x.shape[-2:])
+    valid = (~cells)[:, None].to(x.dtype)  # type: ignore[operator]
+    return align(blank(x, cells), size) / align(valid, size).clamp(min=1e-6)
 
 
 def batch_norm(x: Tensor, norm: nn.BatchNorm2d, padding: Tensor | None) -> Tensor:
     """Normalise (B, C, h, w); in training by the statistics of the cells that are not padded."""
+    padding = padding_at(padding, x.shape[-2:])
     if padding is None or not norm.training:
         return norm(x)
     cells_last = x.permute(0, 2, 3, 1)
