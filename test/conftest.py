@@ -40,6 +40,15 @@ def one_thread_and_seed():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope='module')
+def small_backbones():
+    """Make the smallest backbones smaller still for a module of tests; see `tiny`."""
+    import tiny
+
+    with tiny.small_backbones():
+        yield
+
+
 @pytest.fixture
 def ros_domain(monkeypatch):
     """Give the test a DDS domain of its own, on this machine only.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tiny import published
+from tiny import published, small_backbones
 import torch
 
 from thermal_perception.models.build import make_model
@@ -24,7 +24,8 @@ def tiny_model():
 
     def make(**changes):
         torch.manual_seed(0)
-        return make_model('fusion_detr', {**TINY, **changes}, where='test').eval()
+        with small_backbones():
+            return make_model('fusion_detr', {**TINY, **changes}, where='test').eval()
 
     return make
 

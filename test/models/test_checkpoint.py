@@ -17,6 +17,8 @@ from thermal_perception.models.checkpoint import (
     save_random,
 )
 
+pytestmark = pytest.mark.usefixtures('small_backbones')
+
 CONFIG = {
     'class_names': ['person', 'car'],
     'backbone': 'efficientnet_lite0',

@@ -6,7 +6,7 @@ from pathlib import Path
 import sys
 
 import numpy as np
-from tiny import e2e_mfd
+from tiny import e2e_mfd, small_backbones
 import torch
 
 from thermal_perception.models.build import make_model
@@ -64,7 +64,9 @@ def main(output: Path, accumulate: int) -> None:
         loss={'multitask': {'every': 2}},
     )  # fmt: skip
     info = CheckpointInfo('tiny', 'e2e_mfd', settings, {}, CLASSES)
-    task = joint.E2eMfdTask.make(make_model('e2e_mfd', settings, where='test'), info, config)
+    with small_backbones():
+        model = make_model('e2e_mfd', settings, where='test')
+    task = joint.E2eMfdTask.make(model, info, config)
     Trainer(task, TwoSamples(), config, info, output, fabric=fabric).fit()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
+from tiny import small_backbones
 import torch
 
 from thermal_perception.models.build import make_model
@@ -40,7 +41,8 @@ def main(data: Path, output: Path, accumulate: int) -> None:
     fabric = make_fabric('cpu')
     fabric.launch()
     torch.manual_seed(0)
-    model = make_model('fusion_detr', MODEL, where='test')
+    with small_backbones():
+        model = make_model('fusion_detr', MODEL, where='test')
     with fabric.rank_zero_first():
         folder = DataFolder(DatasetConfig(str(data)), CLASSES, cache=output.parent / 'cache')
     samples = TrainingSamples(

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import Any, TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+
+@contextmanager
+def small_backbones() -> Iterator[None]:
+    """Make the smallest backbones of two kinds smaller still, within this process.
+
+    For tests that need some network; its weights fit no network of another process.
+    """
+    from thermal_perception.models.backbones import convnext_v2, efficientnet_lite
+
+    shape = convnext_v2._Shape((1, 1, 1, 1), 8)
+    stages = tuple(
+        efficientnet_lite._Stage(1, 3, stride, expand, channels)
+        for stride, expand, channels in ((1, 1, 8), (2, 2, 8), (2, 2, 16), (2, 2, 24), (2, 2, 32))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(convnext_v2._SHAPES, 'convnextv2_atto', shape)
+        patch.setattr(efficientnet_lite, '_STAGES', stages)
+        yield
 
 
 def lite(class_names: Sequence[str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ TINY = published(CLASSES)
 
 
 @pytest.fixture(autouse=True)
-def steady(one_thread_and_seed):
+def steady(one_thread_and_seed, small_backbones):
     """Every test here computes."""
 
 

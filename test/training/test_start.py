@@ -16,7 +16,7 @@ CLASSES = ('person', 'car')
 
 
 @pytest.fixture(scope='module')
-def weights(tmp_path_factory):
+def weights(tmp_path_factory, small_backbones):
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
     info = CheckpointInfo('tiny', 'fusion_detr', lite(CLASSES), {}, CLASSES)
     save_random(path, info, seed=7)

@@ -16,6 +16,8 @@ from thermal_perception.models.e2e_mfd.config import (
 from thermal_perception.models.e2e_mfd.diffusion import NoisedProposals
 from thermal_perception.models.e2e_mfd.network import E2eMfd, image_sizes
 
+pytestmark = pytest.mark.usefixtures('small_backbones')
+
 TINY = E2eMfdConfig(
     class_names=('person', 'car'),
     backbone='efficientnet_lite0',

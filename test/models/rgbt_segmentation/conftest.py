@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tiny import small_backbones
 import torch
 
 from thermal_perception.models.rgbt_segmentation.config import RgbtSegmentationConfig
@@ -16,7 +17,9 @@ def make_network():
     def make(**changes):
         torch.manual_seed(0)
         options = {'class_names': ('ground', 'car', 'person'), 'encoder': 'convnextv2_atto'}
-        return lively(RgbtSegmentation(RgbtSegmentationConfig(**{**options, **changes}))).eval()
+        config = RgbtSegmentationConfig(**{**options, **changes})
+        with small_backbones():
+            return lively(RgbtSegmentation(config)).eval()
 
     return make
 

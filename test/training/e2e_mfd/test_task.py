@@ -236,7 +236,7 @@ def test_both_tasks_get_better_on_two_pairs(tmp_path):
     )
     network = {'freeze_early': False, 'train_norm': True}
     loss = {'multitask': {'every': 20}}
-    trainer = make_trainer(tmp_path, samples, 40, loss, network, optimiser=optimiser)
+    trainer = make_trainer(tmp_path, samples, 60, loss, network, optimiser=optimiser)
     task, batch = trainer.task, Sealed(make_batch(samples))
     torch.nn.init.constant_(trainer.model.orppt.weigh.bias, -3.0)  # start with a dark image
     before = mean_losses(task, batch)

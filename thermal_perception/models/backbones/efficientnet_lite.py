@@ -39,8 +39,6 @@ _STAGES = (
     _Stage(4, 5, 2, 6, 192),
     _Stage(1, 3, 1, 6, 320),
 )
-_TAPS = {2: 4, 4: 8, 10: 16, 15: 32}  # block index -> stride of its output
-_CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
 
 
 class SamePadConv2d(nn.Conv2d):
@@ -127,7 +125,10 @@ class EfficientNetLite0(Backbone):
     ) -> None:
         """Create the network with random weights; see `make_backbone`."""
         super().__init__(in_channels=in_channels)
-        self.channels = {stride: _CHANNELS[stride] for stride in strides}
+        taps = _taps()
+        self.channels = {stride: taps[stride].channels for stride in strides}
+        self._strides = {taps[stride].block: stride for stride in strides}
+        self._early = taps[4].block
         self._conv_stem = SamePadConv2d(in_channels, 32, 3, stride=2, bias=False)
         self._bn0 = FrozenBatchNorm2d(32, eps=BN_EPS, affine=affine)
         self._blocks = nn.ModuleList(_blocks(affine=affine, dilate=dilate))
@@ -138,8 +139,8 @@ class EfficientNetLite0(Backbone):
         features = {}
         for index, block in enumerate(self._blocks):
             x = block(x)
-            if _TAPS.get(index) in self.channels:
-                features[_TAPS[index]] = x
+            if index in self._strides:
+                features[self._strides[index]] = x
         return features
 
     def freeze_early(self) -> None:
@@ -147,7 +148,7 @@ class EfficientNetLite0(Backbone):
 
         These layers have the largest maps, so that training without them takes 40% less time.
         """
-        for module in (self._conv_stem, self._bn0, *self._blocks[:3]):
+        for module in (self._conv_stem, self._bn0, *self._blocks[: self._early + 1]):
             module.requires_grad_(False)
 
     def adapt_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -157,6 +158,21 @@ class EfficientNetLite0(Backbone):
         if self.in_channels == 1:
             fold_into_norm(adapted, '_conv_stem', '_bn0', self)
         return adapted
+
+
+class _Tap(NamedTuple):
+    block: int
+    channels: int
+
+
+def _taps() -> dict[int, _Tap]:
+    """Return the last block of every stride, and how wide it is."""
+    taps: dict[int, _Tap] = {}
+    block, stride = -1, 2
+    for stage in _STAGES:
+        block, stride = block + stage.repeats, stride * stage.stride
+        taps[stride] = _Tap(block, stage.out)
+    return taps
 
 
 def _blocks(*, affine: bool, dilate: bool) -> list[InvertedResidual]:
