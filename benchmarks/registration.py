@@ -20,11 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from thermal_perception.evaluation.image_files import colour_frame, thermal_frame
 from thermal_perception.evaluation.image_fusion import brightness, FusionScorer, quantise
 from thermal_perception.evaluation.image_fusion.baselines import fuse_simply
 from thermal_perception.geometry.rgb_to_thermal import RgbToThermal
 from thermal_perception.perceive import Perceiver
-from thermal_perception.types import Frame, FrameSet
+from thermal_perception.types import FrameSet
 
 Image = NDArray[np.uint8]
 Fuse = Callable[[Image, Image], Image]
@@ -81,8 +82,8 @@ def by_model(checkpoint: Path) -> Fuse:
 
     def fuse(thermal: Image, visible: Image) -> Image:
         frames = FrameSet(
-            thermal=Frame(thermal, 0, '', 'thermal', 'mono8', valid_bits=8),
-            rgb=Frame(visible, 0, '', 'rgb', 'bgr8', valid_bits=8),
+            thermal=thermal_frame(thermal),
+            rgb=colour_frame(visible),
         )
         fused = perceiver(frames, wanted=frozenset({'fused_grey'})).fused
         assert fused is not None

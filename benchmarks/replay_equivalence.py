@@ -24,7 +24,7 @@ from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
 from thermal_perception.cli.processes import Children, command_of, node_command
 from thermal_perception.cli.ros import executor_of, message, private_environment, qos, ros_node
 from thermal_perception.evaluation import CocoScorer
-from thermal_perception.evaluation.dataset import CocoSplit, open_split, score_split
+from thermal_perception.evaluation.dataset import CocoSplit, detect_split, open_split
 from thermal_perception.evaluation.messages import to_detections
 from thermal_perception.perceive import Perceiver
 from thermal_perception.resources import shipped_weights
@@ -155,7 +155,7 @@ def score(
     for answer in answers.detections:
         scorer.add(ids[names[stamp_ns(answer.header)]], to_detections(answer, classes))
     online = scorer.score()
-    offline = score_split(split, perceiver, classes)
+    offline = detect_split(split, perceiver, classes).score()
     return {
         'fingerprint': perceiver.info.fingerprint,
         'mAP_node': online.mAP,

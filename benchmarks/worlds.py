@@ -12,7 +12,7 @@ import argparse
 from dataclasses import replace
 import sys
 
-from thermal_perception.evaluation.dataset import thermal_frame
+from thermal_perception.evaluation.image_files import thermal_frame
 from thermal_perception.evaluation.matching import count_matches, MatchCount, MatchingRules
 from thermal_perception.perceive import Perceiver
 from thermal_perception.resources import shipped_weights

@@ -39,8 +39,8 @@ def checkpoint(tmp_path_factory):
 def pair_checkpoint(tmp_path_factory):
     """Return a file with random weights of a tiny network for two cameras, which finds much."""
     path = tmp_path_factory.mktemp('weights') / 'tiny_pair.safetensors'
-    names = CLASS_NAMES[:2]
-    info = CheckpointInfo('tiny_pair', 'e2e_mfd', e2e_mfd(names), {}, names, (64, 96), 0.0)
+    network = e2e_mfd(CLASS_NAMES)
+    info = CheckpointInfo('tiny_pair', 'e2e_mfd', network, {}, CLASS_NAMES, (64, 96), 0.0)
     save_random(path, info)
     return path
 

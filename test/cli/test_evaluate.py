@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 from numpy.testing import assert_allclose
 import pytest
@@ -208,6 +209,35 @@ def test_breakdown_table_names_an_attribute_once_and_shows_intervals_where_they_
     assert [c[0] for c in cells] == ['light', 'day', '3', '9', '50.0', '40.0 to 62.5', '-']
     assert [c[1] for c in cells] == ['', 'night', '1', '2', '50.0', '-', '-']
     assert len(breakdown_table([Slice('light', 'day', 3, 9, figures, {})]).columns) == 6
+
+
+def test_model_of_two_cameras_sees_the_colour_images_beside(tmp_path, dataset, pair_checkpoint):
+    both = tmp_path / 'both'
+    shutil.copytree(dataset, both)
+    (both / 'rgb').mkdir()
+    shutil.copytree(both / 'images' / 'val', both / 'rgb' / 'val')
+
+    def run(folder, **options):
+        given = {'dataset': folder, 'split': 'val', 'checkpoint': pair_checkpoint}
+        found = tmp_path / 'found.json'
+        values = scored(tmp_path, **given, detections=found, **options)
+        return values['without'], json.loads(found.read_text())
+
+    results = {camera: run(both, without=camera) for camera in ('', 'rgb', 'thermal')}
+    assert [without for without, _ in results.values()] == [None, 'rgb', 'thermal']
+    scores = {camera: [row['score'] for row in rows] for camera, (_, rows) in results.items()}
+    assert scores[''] != scores['rgb'] != scores['thermal'] != scores['']
+    assert results['rgb'] == run(dataset, without='rgb')
+    with pytest.raises(DatasetError, match=r'found no rgb/val beside images/val'):
+        run(dataset)
+
+
+def test_cameras_that_cannot_be_hidden_are_refused(tmp_path, dataset, checkpoint, pair_checkpoint):
+    alone = EvaluateOptions(dataset=dataset, split='val', checkpoint=checkpoint, without='rgb')
+    with pytest.raises(ConfigError, match='--without rgb makes no sense for tiny, which looks at'):
+        evaluate(alone)
+    with pytest.raises(ConfigError, match='--bag gives thermal images alone, add --without rgb'):
+        evaluate(EvaluateOptions(bag=tmp_path, checkpoint=pair_checkpoint))
 
 
 @pytest.mark.parametrize(

@@ -89,14 +89,6 @@ def test_options_that_do_not_fit_are_refused(run, options, message):
         run(**options)
 
 
-def test_a_model_that_finds_boxes_cannot_do_without_a_camera(dataset, checkpoint):
-    options = EvaluateOptions(
-        dataset=dataset, split='val', checkpoint=checkpoint, without='rgb', device='cpu'
-    )
-    with pytest.raises(ConfigError, match='--without is for models that label pixels; tiny does'):
-        evaluate(options)
-
-
 def test_results_with_and_without_a_camera_can_be_compared(run, tmp_path, capsys):
     for name, options in (('both', {}), ('thermal', {'without': 'rgb'})):
         (tmp_path / f'{name}.json').write_text(json.dumps(run(**options)))

@@ -81,3 +81,8 @@ def test_table_fits_and_marks_the_best():
     assert lines[1].split() == ['EN', '0.250', '0.250', '0.750', '0.250', '0.250']
     assert next(iter(table.columns[3].cells)) == '[bold]0.750[/bold]'
     assert list(table.columns[3].cells)[FIGURES.index('VIF_paper')] == '0.750'
+
+
+def test_fusing_needs_both_cameras(pairs, fusing):
+    with pytest.raises(ConfigError, match='--without rgb leaves nothing to fuse in'):
+        run(pairs, fusing, without='rgb')

@@ -8,13 +8,13 @@ from typing import Literal, TYPE_CHECKING
 
 from thermal_perception.cli import console
 from thermal_perception.errors import ConfigError
-from thermal_perception.evaluation.dataset import (
+from thermal_perception.evaluation.dataset import read_objects
+from thermal_perception.evaluation.image_bag import ImageBagWriter, Intrinsics
+from thermal_perception.evaluation.image_files import (
     list_images,
-    read_objects,
     read_thermal_image,
     thermal_frame,
 )
-from thermal_perception.evaluation.image_bag import ImageBagWriter, Intrinsics
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from thermal_perception.evaluation import CocoScorer, DetectionMetrics
     from thermal_perception.evaluation.detection_statistics import Slice
     from thermal_perception.evaluation.scale_weights import FusionSummary
+    from thermal_perception.types import Modality
 
 
 @dataclass(frozen=True)
@@ -126,16 +127,12 @@ def evaluate(options: EvaluateOptions) -> None:
         _check_for_labels(options, perceiver.info.model)
         evaluate_labels(options, perceiver)
         return
-    if options.without:
-        raise ConfigError(
-            f'evaluate: --without is for models that label pixels; {perceiver.info.model} does not'
-        )
     if options.dataset is not None and is_pair_folder(options.dataset):
-        _check_fuses(perceiver, options.dataset)
+        _check_fuses(options, perceiver)
         evaluate_pairs(options.dataset, options.split, perceiver, options.json)
         return
     _check_classes(options.exclude, perceiver.info.class_names)
-    latency = LatencyRecorder(perceiver)
+    latency = LatencyRecorder(lambda frames: perceiver(frames, wanted={'detections'}))
     scorer, annotations = _detect(options, perceiver, latency)
     if options.detections:
         write_detections(options.detections, scorer.detections())
@@ -160,6 +157,7 @@ def report(options: EvaluateOptions, perceiver: Perceiver, found: Evaluation) ->
         'images': found.images,
         'metrics': values,
         'split': options.split,
+        'without': options.without or None,
         'bits': None if options.bag else options.bits,
         'seed': options.seed if options.bits == 16 else None,
         'device': perceiver.device,
@@ -177,13 +175,18 @@ def _detect(
     options: EvaluateOptions, perceiver: Perceiver, latency: LatencyRecorder
 ) -> tuple[CocoScorer, Mapping[str, Any]]:
     """Run the model over all images; return what it found, and the annotations of the images."""
-    names = perceiver.info.class_names
+    names, cameras = perceiver.info.class_names, _cameras(options, perceiver)
     with console.progress_bar('scoring') as progress:
 
         def tick(done: int, total: int) -> None:
             progress.update(progress.task_ids[0], completed=done, total=total)
 
         if options.bag is not None:
+            if 'rgb' in cameras:
+                raise ConfigError(
+                    'evaluate: --bag gives thermal images alone, add --without rgb to score '
+                    f'{perceiver.info.model} so'
+                )
             scored = score_bag(
                 options.bag, latency, names, image_topic=options.image_topic, tick=tick
             )
@@ -198,7 +201,9 @@ def _detect(
         split = open_split(options.dataset, options.split)
         seed = options.seed if options.bits == 16 else None
         recorder = FusionRecorder(latency) if options.fusion_csv else None
-        scorer = detect_split(split, recorder or latency, names, counts_seed=seed, tick=tick)
+        scorer = detect_split(
+            split, recorder or latency, names, cameras=cameras, counts_seed=seed, tick=tick
+        )
     if recorder is not None and options.fusion_csv:
         recorder.write_csv(options.fusion_csv)
         console.out.print(fusion_table(recorder.summary(mean_object_areas(split))))
@@ -257,12 +262,27 @@ def _check_for_labels(options: EvaluateOptions, model: str) -> None:
             )
 
 
-def _check_fuses(perceiver: Perceiver, dataset: Path) -> None:
+def _check_fuses(options: EvaluateOptions, perceiver: Perceiver) -> None:
     if 'rgb' not in perceiver.cameras:
         raise ConfigError(
-            f'{dataset}: found pairs of images without boxes, but {perceiver.info.model} looks at '
-            'thermal images alone'
+            f'{options.dataset}: found pairs of images without boxes, but {perceiver.info.model} '
+            'looks at thermal images alone'
         )
+    if options.without:
+        raise ConfigError(
+            f'evaluate: --without {options.without} leaves nothing to fuse in {options.dataset}'
+        )
+
+
+def _cameras(options: EvaluateOptions, perceiver: Perceiver) -> tuple[Modality, ...]:
+    """Return the cameras that the model gets to see."""
+    cameras = tuple(c for c in perceiver.cameras if c != options.without)
+    if not cameras or (options.without and cameras == perceiver.cameras):
+        raise ConfigError(
+            f'evaluate: --without {options.without} makes no sense for {perceiver.info.model}, '
+            f'which looks at {" and ".join(perceiver.cameras)} images'
+        )
+    return cameras
 
 
 def _check_classes(exclude: tuple[str, ...], class_names: tuple[str, ...]) -> None:
@@ -274,9 +294,10 @@ def _check_classes(exclude: tuple[str, ...], class_names: tuple[str, ...]) -> No
 def _print(options: EvaluateOptions, perceiver: Perceiver, found: Evaluation) -> None:
     info = perceiver.info
     source = options.bag if options.bag else f'{options.split}, {options.bits}-bit input'
+    absent = f', without {options.without} images' if options.without else ''
     console.out.print(
         f'{info.model} ({info.fingerprint}), {perceiver.backend} on {perceiver.device}\n'
-        f'{found.images} images of {source}'
+        f'{found.images} images of {source}{absent}'
     )
     console.out.print(metrics_table(found.metrics, options.exclude))
     console.out.print('average precision in %, COCO protocol; small < 32² px, large >= 96² px')

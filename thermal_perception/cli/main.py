@@ -238,7 +238,7 @@ def evaluate(
     ] = None,
     without: Annotated[
         str,
-        typer.Option(metavar='CAMERA', help='Label pixels without this camera: thermal or rgb.'),
+        typer.Option(metavar='CAMERA', help='Hide this camera from the model: thermal or rgb.'),
     ] = '',
     device: Device = 'auto',
     threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,

@@ -1,4 +1,7 @@
-"""COCO-style data sets on disk: `DIR/images/SPLIT` and `DIR/annotations/SPLIT.json`."""
+"""COCO-style data sets on disk: `DIR/images/SPLIT` and `DIR/annotations/SPLIT.json`.
+
+Colour images registered to the thermal ones lie in `DIR/rgb/SPLIT`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
@@ -17,21 +19,20 @@ from thermal_perception.evaluation.coco import (
     read_annotations,
     snake_case,
 )
-from thermal_perception.types import Detections, Frame, FrameSet
+from thermal_perception.evaluation.image_files import (
+    colour_frame,
+    read_colour_image,
+    read_thermal_image,
+    thermal_frame,
+)
+from thermal_perception.types import Detections, FrameSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from thermal_perception.types import Modality, Perception
 
-    from thermal_perception.evaluation.coco import DetectionMetrics
-    from thermal_perception.types import Perception
-
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.webp', '.bmp')
-
-_COUNTS_MAX = 2**14 - 1
-_COUNTS_LOW = (1000.0, 8000.0)
-_COUNTS_SPAN = (500.0, 6000.0)
+_THERMAL: tuple[Modality, ...] = ('thermal',)
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,44 @@ class CocoSplit:
 
     Attributes:
         annotations: content of the annotation file.
-        images: (image id, file) in the order of the annotation file.
+        images: (image id, thermal file) in the order of the annotation file.
+        colours: folder of registered colour images of the same names; None if there is none.
     """
 
     annotations: Mapping[str, Any]
     images: tuple[tuple[int, Path], ...]
+    colours: Path | None = None
+
+    def frames(
+        self, image_id: int, path: Path, cameras: Collection[Modality], counts_seed: int | None
+    ) -> FrameSet:
+        """Read what the cameras saw.
+
+        Args:
+            image_id: of one of `images`.
+            path: of the same.
+            cameras: whose images to read, at least one.
+            counts_seed: places 8-bit thermal images into 14-bit counts, with a seed made of this
+                one and the image id.
+
+        Raises:
+            DatasetError: if an image cannot be read, or there are no colour images.
+        """
+        thermal = rgb = None
+        if 'thermal' in cameras:
+            seed = None if counts_seed is None else (counts_seed, image_id)
+            image = read_thermal_image(path)
+            thermal = thermal_frame(image, frame_id=path.name, counts_seed=seed)
+        if 'rgb' in cameras:
+            if self.colours is None:
+                split = path.parent.name
+                raise DatasetError(f'{path.parent}: found no rgb/{split} beside images/{split}')
+            rgb = colour_frame(read_colour_image(self.colours / path.name), frame_id=path.name)
+        return FrameSet(thermal, rgb)
 
 
 def open_split(dataset: Path, split: str) -> CocoSplit:
-    """Find the images and annotations of a split.
+    """Find annotations and thermal images, and colour images in `rgb/SPLIT` if there are any.
 
     Raises:
         DatasetError: if the annotations or an image file are missing.
@@ -64,76 +94,8 @@ def open_split(dataset: Path, split: str) -> CocoSplit:
         )
     if not images:
         raise DatasetError(f'{folder}: the annotations name no image')
-    return CocoSplit(annotations, images)
-
-
-def read_thermal_image(path: Path) -> NDArray[Any]:
-    """Read a grey image, (H, W) uint8 or uint16; colour files become grey.
-
-    Raises:
-        DatasetError: if the file is missing, is no image, or holds another kind of pixel.
-    """
-    # imdecode, unlike imread, keeps quiet about a damaged file and tells a missing one apart.
-    try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DatasetError(f'{path}: cannot be read: {error}') from error
-    image = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
-    if image is None:
-        raise DatasetError(f'{path}: is not an image that OpenCV can decode')
-    if image.dtype not in (np.uint8, np.uint16):
-        raise DatasetError(f'{path}: found {image.dtype} pixels, expected 8 or 16 bits')
-    if image.ndim == 3:
-        code = cv2.COLOR_BGRA2GRAY if image.shape[2] == 4 else cv2.COLOR_BGR2GRAY
-        image = cv2.cvtColor(image, code)
-    return image
-
-
-def thermal_frame(
-    image: NDArray[Any],
-    *,
-    valid_bits: int | None = None,
-    stamp_ns: int = 0,
-    frame_id: str = 'thermal',
-) -> Frame:
-    """Wrap an image from disk as a frame, with the encoding a camera driver would name."""
-    encoding = 'mono8' if image.dtype == np.uint8 else 'mono16'
-    bits = 8 if image.dtype == np.uint8 else valid_bits
-    return Frame(image, stamp_ns, frame_id, 'thermal', encoding=encoding, valid_bits=bits)
-
-
-def place_in_counts(image: NDArray[Any], seed: int | tuple[int, ...]) -> NDArray[np.uint16]:
-    """Place an 8-bit image (H, W) into the counts of a 14-bit sensor.
-
-    8-bit data sets come after the camera's contrast adjustment, so the true counts are lost.
-    This makes plausible ones: black lies at a random level of 1000..8000 counts, white lies 500
-    to 6000 counts above (log-uniform), and uniform noise of one grey level fills the gaps
-    between the levels. The result tests that a model reads 16-bit input with any offset and
-    gain; it holds no temperature.
-
-    Args:
-        image: (H, W) uint8.
-        seed: the same seed and image give the same counts.
-    """
-    rng = np.random.default_rng(seed)
-    low = rng.uniform(*_COUNTS_LOW)
-    span = np.exp(rng.uniform(*np.log(_COUNTS_SPAN)))
-    level = image + rng.random(image.shape, dtype=np.float32) - np.float32(0.5)
-    return np.clip(np.rint(low + level * (span / 255)), 0, _COUNTS_MAX).astype(np.uint16)
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the image files of a folder, ordered by name.
-
-    Raises:
-        DatasetError: if there is none.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f'{folder}: is not a folder')
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
-        raise DatasetError(f'{folder}: holds no image, expected {", ".join(IMAGE_SUFFIXES)}')
-    return files
+    colours = dataset / 'rgb' / split
+    return CocoSplit(annotations, images, colours if colours.is_dir() else None)
 
 
 def read_objects(path: Path, files: Sequence[Path]) -> dict[str, Detections]:
@@ -183,23 +145,12 @@ def _truth_of(
     )
 
 
-def score_split(
-    split: CocoSplit,
-    perceive: Callable[[FrameSet], Perception],
-    class_names: Sequence[str],
-    *,
-    counts_seed: int | None = None,
-    tick: Callable[[int, int], None] = lambda done, total: None,
-) -> DetectionMetrics:
-    """Run a model over every image of a split and score it; see `detect_split`."""
-    return detect_split(split, perceive, class_names, counts_seed=counts_seed, tick=tick).score()
-
-
 def detect_split(
     split: CocoSplit,
     perceive: Callable[[FrameSet], Perception],
     class_names: Sequence[str],
     *,
+    cameras: Collection[Modality] = _THERMAL,
     counts_seed: int | None = None,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> CocoScorer:
@@ -207,10 +158,10 @@ def detect_split(
 
     Args:
         split: images and truth.
-        perceive: gives the unthresholded detections of one frame.
+        perceive: gives the unthresholded detections of one moment.
         class_names: the model's classes.
-        counts_seed: if given, 8-bit images are placed into 14-bit counts first, with a seed
-            made of this one and the image id.
+        cameras: whose images the model gets to see.
+        counts_seed: see `CocoSplit.frames`.
         tick: called after each image with the images done and in total.
 
     Raises:
@@ -219,10 +170,7 @@ def detect_split(
     """
     scorer = CocoScorer(split.annotations, class_names)
     for done, (image_id, path) in enumerate(split.images, start=1):
-        frame = thermal_frame(read_thermal_image(path), frame_id=path.name)
-        if counts_seed is not None and frame.image.dtype == np.uint8:
-            counts = place_in_counts(frame.image, seed=(counts_seed, image_id))
-            frame = thermal_frame(counts, valid_bits=14, frame_id=path.name)
-        scorer.add(image_id, perceive(FrameSet(thermal=frame)).detections)
+        frames = split.frames(image_id, path, cameras, counts_seed)
+        scorer.add(image_id, perceive(frames).detections)
         tick(done, len(split.images))
     return scorer

@@ -11,21 +11,21 @@ import numpy as np
 from thermal_perception.errors import DatasetError, MetricError
 from thermal_perception.evaluation.attributes import image_attributes
 from thermal_perception.evaluation.coco import read_annotations
-from thermal_perception.evaluation.dataset import (
-    place_in_counts,
+from thermal_perception.evaluation.from_files.images import read_label_map
+from thermal_perception.evaluation.from_files.partners import find_partners
+from thermal_perception.evaluation.image_files import (
+    colour_frame,
+    decode,
+    read_colour_image,
     read_thermal_image,
     thermal_frame,
 )
-from thermal_perception.evaluation.from_files.images import read_label_map
-from thermal_perception.evaluation.from_files.partners import find_partners
 from thermal_perception.evaluation.segmentation import SegmentationScorer
-from thermal_perception.types import Frame, FrameSet
+from thermal_perception.types import FrameSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from thermal_perception.types import Perception
 
@@ -69,19 +69,17 @@ class LabelledPair:
             DatasetError: if one cannot be read.
         """
         if self.thermal == self.rgb:
-            packed = _read(self.rgb, cv2.IMREAD_UNCHANGED)
+            packed = decode(self.rgb, cv2.IMREAD_UNCHANGED)
             if packed.ndim != 3 or packed.shape[2] != 4:
                 raise DatasetError(f'{self.rgb}: found {packed.shape}, expected four channels')
             image, colours = np.ascontiguousarray(packed[..., 3]), packed[..., :3]
         else:
             image = read_thermal_image(self.thermal)
-            colours = _read(self.rgb, cv2.IMREAD_COLOR)
-        thermal = thermal_frame(image, frame_id=self.name)
-        if counts_seed is not None and image.dtype == np.uint8:
-            counts = place_in_counts(image, (counts_seed, *self.name.encode()))
-            thermal = thermal_frame(counts, valid_bits=14, frame_id=self.name)
+            colours = read_colour_image(self.rgb)
+        seed = None if counts_seed is None else (counts_seed, *self.name.encode())
+        thermal = thermal_frame(image, frame_id=self.name, counts_seed=seed)
         colours = np.ascontiguousarray(colours)
-        return FrameSet(thermal, Frame(colours, 0, self.name, 'rgb', 'bgr8', valid_bits=8))
+        return FrameSet(thermal, colour_frame(colours, frame_id=self.name))
 
 
 def open_labelled_pairs(directory: Path, split: str) -> tuple[LabelledPair, ...]:
@@ -180,14 +178,3 @@ def _first(directory: Path, names: tuple[str, ...]) -> Path:
         if (directory / name).is_dir():
             return directory / name
     raise DatasetError(f'{directory}: holds no folder {", ".join(names[:-1])} or {names[-1]}')
-
-
-def _read(path: Path, flags: int) -> NDArray[Any]:
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise DatasetError(f'{path}: cannot be read: {error.strerror}') from error
-    image = cv2.imdecode(data, flags) if data.size else None
-    if image is None:
-        raise DatasetError(f'{path}: is not an image that OpenCV can decode')
-    return np.asarray(image)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
 from thermal_perception.errors import DatasetError, MetricError
-from thermal_perception.evaluation.dataset import read_thermal_image, thermal_frame
 from thermal_perception.evaluation.from_files.images import read_brightness
 from thermal_perception.evaluation.from_files.partners import find_partners
+from thermal_perception.evaluation.image_files import (
+    colour_frame,
+    read_colour_image,
+    read_thermal_image,
+    thermal_frame,
+)
 from thermal_perception.evaluation.image_fusion import FusionScorer, quantise
 from thermal_perception.evaluation.image_fusion.baselines import BASELINES, fuse_simply
-from thermal_perception.types import Frame, FrameSet
+from thermal_perception.types import FrameSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +43,8 @@ class ImagePair:
             DatasetError: if one cannot be read.
         """
         thermal = thermal_frame(read_thermal_image(self.thermal), frame_id=self.thermal.name)
-        data = np.fromfile(self.visible, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if image is None:
-            raise DatasetError(f'{self.visible}: is not an image that OpenCV can decode')
-        rgb = Frame(np.asarray(image), 0, self.visible.name, 'rgb', 'bgr8', valid_bits=8)
-        return FrameSet(thermal, rgb)
+        colours = read_colour_image(self.visible)
+        return FrameSet(thermal, colour_frame(colours, frame_id=self.visible.name))
 
 
 def is_pair_folder(directory: Path) -> bool:

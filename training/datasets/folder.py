@@ -10,7 +10,7 @@ import re
 from typing import Any, Literal, NamedTuple, TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.dataset import thermal_frame
+from thermal_perception.evaluation.image_files import colour_frame, thermal_frame
 from thermal_perception.types import Frame, FrameSet
 from training.datasets.cache import decode_all, DecodedImages, LazyImages
 from training.datasets.checks import drop_impossible_boxes, mask_problem
@@ -158,7 +158,7 @@ class DataFolder:
     def rgb_frame(self, index: int) -> Frame:
         """Return a colour image as the robot would see it."""
         name = self.records[index].path.name
-        return Frame(self._images['rgb'][index], 0, name, 'rgb', encoding='bgr8', valid_bits=8)
+        return colour_frame(self._images['rgb'][index], frame_id=name)
 
     def frames(self, index: int) -> FrameSet:
         """Return what all cameras that samples need saw, as the robot would see it."""

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.dataset import read_thermal_image
 from thermal_perception.evaluation.from_files.images import read_label_map
+from thermal_perception.evaluation.image_files import read_thermal_image
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import Any, TYPE_CHECKING
 import cv2
 import numpy as np
 
-from thermal_perception.evaluation.dataset import read_thermal_image
+from thermal_perception.evaluation.image_files import read_thermal_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

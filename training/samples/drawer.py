@@ -8,7 +8,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.errors import ConfigError
-from thermal_perception.evaluation.dataset import place_in_counts, thermal_frame
+from thermal_perception.evaluation.image_files import place_in_counts, thermal_frame
 from training.augment import (
     cut_object,
     draw_view,

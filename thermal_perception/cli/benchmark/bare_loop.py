@@ -13,7 +13,7 @@ import time
 from thermal_perception.backends import choose_device, TorchBackend
 from thermal_perception.cli.benchmark.scene import thermal_counts
 from thermal_perception.cli.processes import die_with_parent
-from thermal_perception.evaluation.dataset import thermal_frame
+from thermal_perception.evaluation.image_files import thermal_frame
 from thermal_perception.memory import keep_freed_memory
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.systems import make_system

@@ -17,7 +17,7 @@ import numpy as np
 
 from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.cli.ros import executor_of, message, ros_node, spin
-from thermal_perception.evaluation.dataset import thermal_frame
+from thermal_perception.evaluation.image_files import thermal_frame
 from thermal_perception.perceive import Perceiver
 from thermal_perception.types import FrameSet
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.dataset import IMAGE_SUFFIXES, list_images
+from thermal_perception.evaluation.image_files import IMAGE_SUFFIXES, list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.dataset import IMAGE_SUFFIXES
+from thermal_perception.evaluation.image_files import IMAGE_SUFFIXES
 from thermal_perception.evaluation.image_names import attributes_of
 from training.datasets.layouts.found import Found, Item
 from training.datasets.pictures import Picture

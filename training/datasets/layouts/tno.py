@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.dataset import IMAGE_SUFFIXES
+from thermal_perception.evaluation.image_files import IMAGE_SUFFIXES
 from training.datasets.layouts import pairs
 from training.datasets.layouts.folders import list_folder, require_folder
 from training.datasets.layouts.found import Found, Item, Layout
