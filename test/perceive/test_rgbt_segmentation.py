@@ -31,13 +31,15 @@ SIZE = (70, 90)
 def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Perceiver]:
     """Return a function that loads a tiny network with random weights."""
 
-    def make(preprocess: dict[str, Any] | None = None, **changes: Any) -> Perceiver:
+    def make(
+        preprocess: dict[str, Any] | None = None, *, min_area_px: int = 30, **changes: Any
+    ) -> Perceiver:
         path: Path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
         settings = preprocess or {'pad_multiple': 32}
         network = rgbt(CLASSES, **changes)
         info = CheckpointInfo('t', 'rgbt_segmentation', network, settings, CLASSES)
         save_random(path, info)
-        return Perceiver.load(path, device='cpu')
+        return Perceiver.load(path, device='cpu', min_area_px=min_area_px)
 
     return make
 
@@ -88,6 +90,27 @@ def test_objects_come_where_they_are_asked_for_and_lie_on_their_class(perceiver:
     for box, label in zip(found.detections.boxes_xyxy_px.astype(int), found.detections.labels):
         x1, y1, x2, y2 = box
         assert (found.segmentation.labels[y1:y2, x1:x2] == label).any(0).all()
+
+
+def test_nothing_is_labelled_where_nothing_is_asked_for(perceiver: Perceiver):
+    found = perceiver(FrameSet(thermal(), colour()), wanted=())
+
+    assert found.segmentation is None
+    assert len(found.detections) == 0
+    assert found.detections.class_names == CLASSES
+
+
+def test_regions_below_the_least_area_get_no_box(
+    perceiver: Perceiver, make: Callable[..., Perceiver]
+):
+    frames = FrameSet(thermal(), colour())
+    usual, none = perceiver(frames), make(min_area_px=SIZE[0] * SIZE[1] + 1)(frames)
+
+    assert usual.segmentation is not None
+    assert none.segmentation is not None
+    assert_array_equal(none.segmentation.labels, usual.segmentation.labels)
+    assert len(usual.detections) > 0
+    assert len(none.detections) == 0
 
 
 def test_either_camera_may_be_missing(perceiver: Perceiver):

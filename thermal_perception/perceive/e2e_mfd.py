@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thermal_perception.models.record import CheckpointInfo
+    from thermal_perception.perceive.system import Limits
     from thermal_perception.preprocess import PreparedPair
     from thermal_perception.types import FrameSet, Modality, Output
 
@@ -48,9 +49,9 @@ class E2eMfdSystem(System):
     cameras: tuple[Modality, ...] = ('thermal', 'rgb')
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'fused_image'})
 
-    def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:
+    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""
-        self._record, self._limit = record, max_detections
+        self._record, self._limit = record, limits.max_detections
         self._preprocess = PairPreprocess(
             from_mapping(PreprocessConfig, record.preprocess, where=where)
         )

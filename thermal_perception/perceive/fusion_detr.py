@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from thermal_perception.models.fusion import FusionOutput
     from thermal_perception.models.record import CheckpointInfo
+    from thermal_perception.perceive.system import Limits
     from thermal_perception.types import FrameSet, Output
 
 
@@ -40,11 +41,11 @@ class Predictions(NamedTuple):
 class FusionDetrSystem(System):
     """Thermal transform, ranking of queries, weights of the scales."""
 
-    def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:
+    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""
         config = from_mapping(FusionDetrConfig, record.config, where=where)
         self.strides = fusion_strides(config)
-        self._record, self._limit = record, max_detections
+        self._record, self._limit = record, limits.max_detections
         self._activation: Literal['softmax', 'sigmoid'] = (
             'softmax' if config.class_loss == 'softmax' else 'sigmoid'
         )

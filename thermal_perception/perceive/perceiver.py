@@ -14,7 +14,9 @@ from thermal_perception.backends import choose_device, TorchBackend
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.info import ModelInfo
+from thermal_perception.perceive.system import Limits
 from thermal_perception.perceive.systems import make_system
+from thermal_perception.postprocess import MIN_AREA_PX
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
@@ -35,10 +37,11 @@ class Perceiver:
         *,
         device: str = 'auto',
         max_detections: int = 100,
+        min_area_px: int = MIN_AREA_PX,
         fallback_to_cpu: bool = True,
     ) -> None:
         """Build the network on the device; see `load` for the arguments."""
-        self._system = make_system(checkpoint, max_detections=max_detections)
+        self._system = make_system(checkpoint, Limits(max_detections, min_area_px))
         model = checkpoint.make_model()
         record = checkpoint.info
         self.info = ModelInfo(
@@ -66,6 +69,7 @@ class Perceiver:
         *,
         device: str = 'auto',
         max_detections: int = 100,
+        min_area_px: int = MIN_AREA_PX,
         fallback_to_cpu: bool = True,
         num_threads: int | None = None,
     ) -> Perceiver:
@@ -75,6 +79,7 @@ class Perceiver:
             path: `.safetensors` file.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             max_detections: boxes per frame at most.
+            min_area_px: of models that label pixels: regions of fewer get no box.
             fallback_to_cpu: go on on the CPU, once, when the device is missing, out of memory or
                 lost.
             num_threads: CPU threads of PyTorch, for the whole process; None leaves its choice.
@@ -89,6 +94,7 @@ class Perceiver:
             load_checkpoint(path),
             device=device,
             max_detections=max_detections,
+            min_area_px=min_area_px,
             fallback_to_cpu=fallback_to_cpu,
         )
 

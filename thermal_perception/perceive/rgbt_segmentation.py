@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thermal_perception.models.record import CheckpointInfo
+    from thermal_perception.perceive.system import Limits
     from thermal_perception.preprocess import PreparedPair
     from thermal_perception.types import FrameSet, Modality, Output
 
@@ -37,7 +38,7 @@ class Pixels(NamedTuple):
 
 class _Memo(NamedTuple):
     prepared: PreparedPair
-    wants_objects: bool
+    wanted: frozenset[Output]
 
 
 class RgbtSegmentationSystem(System):
@@ -45,13 +46,13 @@ class RgbtSegmentationSystem(System):
 
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'segmentation'})
 
-    def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:
+    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""
         config = from_mapping(RgbtSegmentationConfig, record.config, where=where)
         self.cameras: tuple[Modality, ...] = (
             ('thermal', 'rgb') if config.cameras == 'both' else (config.cameras,)
         )
-        self._record, self._limit = record, max_detections
+        self._record, self._limits = record, limits
         self._countable = countable_labels(record.class_names)
         self._smallest = smallest_side(config)
         self._cell = cell_side(config)
@@ -72,7 +73,7 @@ class RgbtSegmentationSystem(System):
             )
         pair = self._preprocess(frames if 'rgb' in self.cameras else replace(frames, rgb=None))
         self._check_size(pair)
-        memo = _Memo(pair, 'detections' in wanted)
+        memo = _Memo(pair, self.outputs.intersection(wanted))
         return Call((pair.thermal, pair.rgb, pair.padding), {'enlarge': False}, memo)
 
     @staticmethod
@@ -81,14 +82,17 @@ class RgbtSegmentationSystem(System):
         return Pixels(output.logits)
 
     def finish(self, found: Pixels, call: Call, frames: FrameSet) -> Perception:
-        """Label the pixels of the leading frame, and find objects if asked for; see `System`."""
-        prepared: PreparedPair = call.memo.prepared
-        logits = found.logits[0].float()
-        labels = label_map(logits, self._cell, prepared.content_size, prepared.source_size)
+        """Label the pixels of the leading frame, and find objects in them, if asked for."""
+        memo: _Memo = call.memo
         names = self._record.class_names
+        nothing = Perception(Detections.none(names, frames.leader))
+        if not memo.wanted:
+            return nothing
+        prepared, logits = memo.prepared, found.logits[0].float()
+        labels = label_map(logits, self._cell, prepared.content_size, prepared.source_size)
         mask = SegmentationMask(labels, names, frames.stamp_ns, frames.frame_id)
-        if not call.memo.wants_objects:
-            return Perception(Detections.none(names, frames.leader), segmentation=mask)
+        if 'detections' not in memo.wanted:
+            return replace(nothing, segmentation=mask)
         return Perception(self._objects(mask, logits, prepared), segmentation=mask)
 
     def _objects(
@@ -96,7 +100,13 @@ class RgbtSegmentationSystem(System):
     ) -> Detections:
         height, width = (-(-length // self._cell) for length in prepared.content_size)
         shares = logits[:, :height, :width].softmax(0).numpy()
-        return find_components(mask, shares, self._countable, limit=self._limit)
+        return find_components(
+            mask,
+            shares,
+            self._countable,
+            min_area_px=self._limits.min_area_px,
+            limit=self._limits.max_detections,
+        )
 
     def _check_size(self, pair: PreparedPair) -> None:
         images = [image for image in (pair.thermal, pair.rgb) if image is not None]

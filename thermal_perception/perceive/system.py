@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
+
+from thermal_perception.postprocess import MIN_AREA_PX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.types import FrameSet, Modality, Output, Perception
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of what was found is handed on.
+
+    Attributes:
+        max_detections: boxes per frame at most, best first.
+        min_area_px: pixels that a region of a label map has at least to get a box.
+    """
+
+    max_detections: int = 100
+    min_area_px: int = MIN_AREA_PX
 
 
 class Call(NamedTuple):
@@ -40,7 +56,7 @@ class System(ABC):
     strides: tuple[int, ...] = ()
 
     @abstractmethod
-    def __init__(self, record: CheckpointInfo, *, max_detections: int, where: str) -> None:
+    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""
 
     @abstractmethod

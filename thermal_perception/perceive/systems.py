@@ -8,6 +8,7 @@ from thermal_perception.errors import CheckpointError
 from thermal_perception.perceive.e2e_mfd import E2eMfdSystem
 from thermal_perception.perceive.fusion_detr import FusionDetrSystem
 from thermal_perception.perceive.rgbt_segmentation import RgbtSegmentationSystem
+from thermal_perception.perceive.system import Limits
 
 if TYPE_CHECKING:
     from thermal_perception.models.checkpoint import Checkpoint
@@ -20,7 +21,7 @@ _SYSTEMS: dict[str, type[System]] = {
 }
 
 
-def make_system(checkpoint: Checkpoint, *, max_detections: int = 100) -> System:
+def make_system(checkpoint: Checkpoint, limits: Limits | None = None) -> System:
     """Build what goes around a checkpoint's network.
 
     Raises:
@@ -32,4 +33,4 @@ def make_system(checkpoint: Checkpoint, *, max_detections: int = 100) -> System:
             f'{checkpoint.path}: found architecture {checkpoint.info.architecture!r}, expected '
             f'one of {", ".join(_SYSTEMS)}'
         )
-    return kind(checkpoint.info, max_detections=max_detections, where=str(checkpoint.path))
+    return kind(checkpoint.info, limits=limits or Limits(), where=str(checkpoint.path))
