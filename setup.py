@@ -44,6 +44,7 @@ setup(
             'thermal-perception = thermal_perception.cli.main:main',
             'e2e_mfd = thermal_perception.nodes.registry:e2e_mfd',
             'fusion_detr = thermal_perception.nodes.registry:fusion_detr',
+            'rgbt_segmentation = thermal_perception.nodes.registry:rgbt_segmentation',
             'simulated_cameras = thermal_perception.nodes.registry:simulated_cameras',
         ],
     },

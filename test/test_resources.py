@@ -25,6 +25,12 @@ def test_name_of_a_system_means_its_lite_model(weights):
     assert shipped_weights('radar_r50') == other
 
 
+def test_name_of_rgbt_segmentation_means_its_lite_model_too(weights):
+    lite = weights / 'rgbt_lite.safetensors'
+    lite.touch()
+    assert shipped_weights('rgbt_segmentation').name == lite.name
+
+
 def test_unshipped_model_is_named():
     with pytest.raises(CheckpointError, match="no weights are shipped for model 'nosuch'"):
         shipped_weights('nosuch')

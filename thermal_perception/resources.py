@@ -9,6 +9,7 @@ import sys
 from thermal_perception.errors import CheckpointError, ConfigError
 
 _PACKAGE = 'thermal_perception'
+_LITE = {'rgbt_segmentation': 'rgbt_lite'}
 
 
 def share_path(*parts: str) -> Path:
@@ -40,8 +41,9 @@ def shipped_weights(model: str) -> Path:
     try:
         return share_path('weights', f'{model}.safetensors')
     except ConfigError as error:
+        lite = _LITE.get(model, f'{model}_lite')
         try:
-            return share_path('weights', f'{model}_lite.safetensors')
+            return share_path('weights', f'{lite}.safetensors')
         except ConfigError:
             raise CheckpointError(
                 f'no weights are shipped for model {model!r}: {error}'

@@ -5,7 +5,12 @@ import pytest
 
 pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
 
-from thermal_perception.encode import to_classification, to_header, to_label_info
+from thermal_perception.encode import (
+    to_classification,
+    to_header,
+    to_label_info,
+    to_palette,
+)
 from thermal_perception.types import FusionWeights
 
 
@@ -13,6 +18,18 @@ def test_label_info_numbers_the_classes_from_zero():
     message = to_label_info(('person', 'car'), 0.5, stamp_ns=2_000_000_003)
     assert [(c.class_id, c.class_name) for c in message.class_map] == [(0, 'person'), (1, 'car')]
     assert message.threshold == 0.5
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (2, 3)
+
+
+def test_palette_has_the_colour_of_an_id_in_its_column():
+    message = to_palette(('background', 'fire_extinguisher', 'backpack', 'hand_drill',
+                          'rescue_randy'), stamp_ns=2_000_000_003)
+    assert (message.encoding, message.height, message.width) == ('rgb8', 1, 5)
+    colours = np.frombuffer(message.data, np.uint8).reshape(-1, 3)
+    labels = np.array([[0, 1], [4, 3]])
+    assert colours[labels].tolist() == [
+        [[0, 0, 0], [255, 0, 0]], [[255, 255, 255], [0, 0, 255]]
+    ]
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (2, 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 import threading
 import time
@@ -17,10 +18,12 @@ from thermal_perception.types import (
     FusedImage,
     FusionWeights,
     Perception,
+    SegmentationMask,
 )
 
 try:
     from diagnostic_msgs.msg import DiagnosticArray
+    from rcl_interfaces.srv import SetParameters
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.parameter import Parameter
@@ -32,6 +35,7 @@ try:
     from thermal_perception.nodes.e2e_mfd import E2eMfdNode
     from thermal_perception.nodes.fusion_detr import FusionDetrNode
     from thermal_perception.nodes.perception_node import PerceptionNode
+    from thermal_perception.nodes.rgbt_segmentation import RgbtSegmentationNode
 except ModuleNotFoundError as error:
     if error.name.startswith('thermal_perception'):
         raise
@@ -64,7 +68,7 @@ class FakePerceiver:
     def __init__(self, fingerprint='cafe', class_names=('person', 'car')):
         self.info = FakeInfo(fingerprint=fingerprint, class_names=class_names)
         self.device, self.backend, self.degraded = 'cpu', 'fake fp32', ''
-        self.cameras = ('thermal',)
+        self.cameras, self.outputs = ('thermal',), frozenset({'detections'})
         self.error = None
         self.gate = threading.Event()
         self.gate.set()
@@ -111,6 +115,7 @@ class FakePairPerceiver(FakePerceiver):
     def __init__(self, *args):
         super().__init__(*args)
         self.cameras = ('thermal', 'rgb')
+        self.outputs = frozenset({'detections', 'fused_image'})
         self.sets, self.wanted = [], []
 
     def __call__(self, frames, *, wanted=None):
@@ -132,6 +137,24 @@ class FakePairPerceiver(FakePerceiver):
             empty = Detections.none(self.info.class_names, frames.leader)
             perception = replace(perception, detections=empty)
         return replace(perception, fusion=None, fused=fused)
+
+
+class FakeSegmenter(FakePairPerceiver):
+    """Labels the bright rectangle of the leading image 1, and all else 0."""
+
+    def __init__(self, fingerprint='cafe', class_names=('unlabeled', 'car')):
+        super().__init__(fingerprint, class_names)
+        self.outputs = frozenset({'detections', 'segmentation'})
+
+    def __call__(self, frames, *, wanted=None):
+        perception = super().__call__(frames, wanted=wanted)
+        if not wanted:
+            return perception
+        leader = frames.leader
+        grey = leader.image if leader.image.ndim == 2 else leader.image.mean(axis=2)
+        labels = (grey > (grey.max() + grey.min()) / 2).astype(np.uint8)
+        mask = SegmentationMask(labels, self.info.class_names, leader.stamp_ns, leader.frame_id)
+        return replace(perception, segmentation=mask)
 
 
 class Graph:
@@ -302,11 +325,20 @@ def running(graph):
 
 
 class PairRig:
-    """The node e2e_mfd in a graph, and publishers for both cameras."""
+    """A node of two cameras in a graph, and publishers for both cameras.
 
-    def __init__(self, graph):
-        self.graph = graph
-        graph.perceiver = self.perceiver = FakePairPerceiver()
+    Attributes:
+        name: of the node.
+        answers: its main output: boxes of e2e_mfd, label images of rgbt_segmentation.
+    """
+
+    def __init__(self, graph, name):
+        self.graph, self.name = graph, name
+        self.node_type, fake, self._answers = {
+            'e2e_mfd': (E2eMfdNode, FakePairPerceiver, (Detection2DArray, 'detections')),
+            'rgbt_segmentation': (RgbtSegmentationNode, FakeSegmenter, (Image, 'segmentation')),
+        }[name]
+        graph.perceiver = self.perceiver = fake()
 
     def start(self, *, thermal=True, rgb=True, **parameters):
         """Start the node; waiting and silence are no fault unless asked for.
@@ -315,13 +347,33 @@ class PairRig:
         """
         patient = {'max_wait_s': DEADLINE_S, 'modality_timeout_s': 2 * DEADLINE_S,
                    'max_offset_s': 1e-6}
-        self.node = self.graph.start(E2eMfdNode, **{**patient, **parameters})
-        self.detections = self.graph.listen(Detection2DArray, '/e2e_mfd/detections')
+        self.node = self.graph.start(self.node_type, **{**patient, **parameters})
+        self.answers = self.listen(*self._answers)
         if thermal:
             self.thermal = self.graph.publisher(topic='thermal/image_raw')
         if rgb:
             self.rgb = self.graph.publisher(topic='rgb/image_raw')
         return self
+
+    def listen(self, message, output, qos=None):
+        """Collect an output of the node."""
+        return self.graph.listen(message, f'/{self.name}/{output}', qos)
+
+    def deafen(self, output):
+        """Stop to listen to an output, and wait until the node knows."""
+        topic = f'/{self.name}/{output}'
+        for subscription in list(self.graph.driver.subscriptions):
+            if subscription.topic_name == topic:
+                self.graph.driver.destroy_subscription(subscription)
+        (publisher,) = (p for p in self.node.publishers if p.topic_name == topic)
+        self.graph.until(lambda: not publisher.get_subscription_count())
+
+    def set_parameter(self, name, value):
+        """Change a parameter of the node by its service."""
+        change = Parameter(name, value=value).to_parameter_msg()
+        request = SetParameters.Request(parameters=[change])
+        service = f'/{self.name}/set_parameters'
+        assert self.graph.call(SetParameters, service, request).results[0].successful
 
     def send(self, stamp_ns=None, *, rgb=True, **options):
         """Publish a thermal image, and an RGB image of the same moment; return the stamp."""
@@ -336,16 +388,22 @@ class PairRig:
         sent = (stamp_ns // S, stamp_ns % S)
         self.graph.until(
             lambda: any((d.header.stamp.sec, d.header.stamp.nanosec) == sent
-                        for d in self.detections),
+                        for d in self.answers),
             f'answer to {stamp_ns}',
         )
         return next(frames for frames in self.perceiver.sets if frames.stamp_ns == stamp_ns)
 
 
 @pytest.fixture
-def rig(graph):
-    """The node e2e_mfd, not started yet."""
-    return PairRig(graph)
+def pair_rig(graph):
+    """A function that makes the rig of a node with two cameras by its name, not started yet."""
+    return partial(PairRig, graph)
+
+
+@pytest.fixture
+def rig(pair_rig, request):
+    """The rig of the node e2e_mfd, unless a test is parametrised with another."""
+    return pair_rig(getattr(request, 'param', 'e2e_mfd'))
 
 
 @pytest.fixture

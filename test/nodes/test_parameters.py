@@ -22,6 +22,7 @@ from thermal_perception.nodes.parameters import (
     ros_value,
 )
 from thermal_perception.nodes.perception_parameters import units_of
+from thermal_perception.nodes.rgbt_segmentation_parameters import RgbtSegmentationParameters
 from thermal_perception.resources import share_path
 
 
@@ -114,7 +115,11 @@ def test_description_holds_unit_range_and_what_may_change():
     assert not limit.read_only
 
 
-NODES = {'fusion_detr': FusionDetrParameters, 'e2e_mfd': E2eMfdParameters}
+NODES = {
+    'fusion_detr': FusionDetrParameters,
+    'e2e_mfd': E2eMfdParameters,
+    'rgbt_segmentation': RgbtSegmentationParameters,
+}
 
 
 @pytest.mark.parametrize('name', NODES)

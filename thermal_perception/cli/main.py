@@ -98,7 +98,10 @@ def _root(
 def run(
     context: typer.Context,
     node: Annotated[
-        str, typer.Argument(metavar='NODE', help='e2e_mfd, fusion_detr, simulated_cameras.')
+        str,
+        typer.Argument(
+            metavar='NODE', help='e2e_mfd, fusion_detr, rgbt_segmentation, simulated_cameras.'
+        ),
     ],
     params: Annotated[
         Path | None, typer.Option(metavar='FILE', help='YAML file of ROS parameters.')

@@ -4,7 +4,12 @@ from thermal_perception.encode.detections import DetectionEncoder, to_detection2
 from thermal_perception.encode.header import to_header, to_time
 from thermal_perception.encode.image import to_compressed_image, to_image
 from thermal_perception.encode.label_overlay import LabelPainter
-from thermal_perception.encode.labels import to_classification, to_label_info, to_named_values
+from thermal_perception.encode.labels import (
+    to_classification,
+    to_label_info,
+    to_named_values,
+    to_palette,
+)
 from thermal_perception.encode.motion import (
     to_camera_info,
     to_detection3d_array,
@@ -28,5 +33,6 @@ __all__ = [
     'to_label_info',
     'to_named_values',
     'to_odometry',
+    'to_palette',
     'to_time',
 ]

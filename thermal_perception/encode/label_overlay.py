@@ -22,7 +22,11 @@ _BRIGHTEST = 255
 
 
 class LabelPainter:
-    """Paints classes in their colours; keeps the table of colours from frame to frame."""
+    """Paints classes in their colours; keeps the table of colours from frame to frame.
+
+    Attributes:
+        class_names: names in label order.
+    """
 
     def __init__(self, class_names: Sequence[str], *, opacity: float = 0.5) -> None:
         """Choose the colours.
@@ -34,9 +38,10 @@ class LabelPainter:
             class_names: names in label order; the background is not painted.
             opacity: how much of the image a class hides, 0..1.
         """
+        self.class_names = tuple(class_names)
         self._opacity = opacity
         self._background = background_label(class_names)
-        rgb = np.array(colours_of(class_names))
+        rgb = np.array(colours_of(class_names)).reshape(-1, 3)
         self._colours = np.zeros((_LABELS, 1, 3), np.uint8)  # B, G, R by label
         self._colours[: len(rgb), 0] = np.rint(np.sqrt(rgb * _BRIGHTEST))[:, ::-1]
 

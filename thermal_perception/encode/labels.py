@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from vision_msgs.msg import (
     Classification,
     LabelInfo,
@@ -11,10 +12,14 @@ from vision_msgs.msg import (
     VisionClass,
 )
 
+from thermal_perception.class_sets import colours_of
 from thermal_perception.encode.header import to_header
+from thermal_perception.encode.image import to_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from sensor_msgs.msg import Image
 
     from thermal_perception.types import FusionWeights
 
@@ -23,6 +28,15 @@ def to_label_info(class_names: Sequence[str], threshold: float, *, stamp_ns: int
     """Map 0-based ids to names; `threshold` is the score below which nothing is published."""
     classes = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(class_names)]
     return LabelInfo(header=to_header(stamp_ns, ''), class_map=classes, threshold=threshold)
+
+
+def to_palette(class_names: Sequence[str], *, stamp_ns: int) -> Image:
+    """Return the colours of the classes as an rgb8 image of one row: the column is the id.
+
+    They are those that the authors of the data set paint label images with, see `colours_of`.
+    """
+    colours = np.array(colours_of(class_names), np.uint8)[None]
+    return to_image(colours, 'rgb8', stamp_ns=stamp_ns, frame_id='')
 
 
 def to_classification(weights: FusionWeights, *, stamp_ns: int, frame_id: str) -> Classification:

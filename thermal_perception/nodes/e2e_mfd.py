@@ -7,22 +7,18 @@ from typing import Any, TYPE_CHECKING
 from sensor_msgs.msg import Image
 
 from thermal_perception.encode import to_encoding
-from thermal_perception.errors import CheckpointError
 from thermal_perception.nodes.e2e_mfd_parameters import E2eMfdParameters
 from thermal_perception.nodes.entry import run_node
 from thermal_perception.nodes.outputs import DetectorOutputs, heard
-from thermal_perception.nodes.pair_input import PairInput
-from thermal_perception.nodes.perception_node import PerceptionNode
+from thermal_perception.nodes.pair_node import PairNode
 from thermal_perception.nodes.qos import output_qos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from sensor_msgs.msg import CameraInfo
 
     from thermal_perception.nodes.managed import ManagedNode
-    from thermal_perception.nodes.moment import Moment
-    from thermal_perception.nodes.perceivers import PerceiverLike
     from thermal_perception.types import FrameSet, Output, Perception
 
 
@@ -71,30 +67,18 @@ class E2eMfdOutputs(DetectorOutputs):
             self.publish_picture(self._fused, picture, frames.leader)
 
 
-class E2eMfdNode(PerceptionNode[E2eMfdParameters]):
+class E2eMfdNode(PairNode[E2eMfdParameters]):
     """Fuses both images of every moment, and detects in them."""
 
-    def __init__(self, **options: Any) -> None:
-        """Declare parameters and services; see `PerceptionNode` for the options."""
-        super().__init__('e2e_mfd', E2eMfdParameters, **options)
+    output: Output = 'fused_image'
 
-    def make_inputs(
-        self, put: Callable[[Moment], None], forget: Callable[[], None]
-    ) -> PairInput[E2eMfdParameters]:
-        """Prepare both cameras."""
-        return PairInput(self, put, forget)
+    def __init__(self, **options: Any) -> None:
+        """Declare parameters and services; see `PairNode` for the options."""
+        super().__init__('e2e_mfd', E2eMfdParameters, **options)
 
     def make_outputs(self) -> E2eMfdOutputs:
         """Create the publishers."""
         return E2eMfdOutputs(self)
-
-    def check_model(self, perceiver: PerceiverLike) -> None:
-        """Refuse a model of one camera."""
-        if 'rgb' not in perceiver.cameras:
-            raise CheckpointError(
-                f'{perceiver.info.path}: found a model of {" and ".join(perceiver.cameras)} '
-                'images, expected one of thermal and rgb images'
-            )
 
 
 def main(args: Sequence[str] | None = None) -> int:

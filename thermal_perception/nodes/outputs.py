@@ -104,12 +104,17 @@ class DetectorOutputs:
             self._detections.publish(self._encode(perception.detections))
         if self.camera_info_wanted:
             self._publish_camera_info(frames.leader, camera_info)
-        if self.overlay_wanted:
-            fused = perception.fused
-            picture = frames.leader.image if fused is None else fused.image
-            self.publish_picture(
-                self._overlay, draw_overlay(picture, perception.detections), frames.leader
-            )
+        if self.overlay_wanted and (overlay := self.draw(frames, perception)) is not None:
+            self.publish_picture(self._overlay, overlay, frames.leader)
+
+    def draw(self, frames: FrameSet, perception: Perception) -> NDArray[np.uint8] | None:
+        """Return the overlay, B, G, R: boxes on the fused image where there is one.
+
+        None where the model was not asked for what belongs on it: somebody subscribed just now.
+        """
+        fused = perception.fused
+        picture = frames.leader.image if fused is None else fused.image
+        return draw_overlay(picture, perception.detections)
 
     def publish_picture(self, publisher: Any, picture: NDArray[np.uint8], frame: Frame) -> None:
         """Publish a grey or B, G, R picture of the moment of a frame."""

@@ -65,6 +65,10 @@ class PerceiverLike(Protocol):
     def cameras(self) -> tuple[Modality, ...]:
         """Cameras that it looks at, leading one first."""
 
+    @property
+    def outputs(self) -> frozenset[Output]:
+        """What it can be asked for."""
+
     def __call__(
         self, frames: FrameSet, *, wanted: Collection[Output] | None = None
     ) -> Perception:
@@ -110,8 +114,12 @@ class ModelParameters(ManagedParameters):
     )
 
 
-def load_perceiver(parameters: ModelParameters) -> PerceiverLike:
+def load_perceiver(parameters: ModelParameters, **limits: int) -> PerceiverLike:
     """Load the model that the parameters name.
+
+    Args:
+        parameters: of the node.
+        limits: more of what `Perceiver.load` takes, for nodes that have a parameter for it.
 
     Raises:
         CheckpointError: if the weights are missing, damaged or of another model.
@@ -132,4 +140,5 @@ def load_perceiver(parameters: ModelParameters) -> PerceiverLike:
         max_detections=parameters.max_detections,
         fallback_to_cpu=parameters.fallback_to_cpu,
         num_threads=parameters.num_threads or None,
+        **limits,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 NODES: dict[str, str] = {
     'e2e_mfd': 'thermal_perception.nodes.e2e_mfd:main',
     'fusion_detr': 'thermal_perception.nodes.fusion_detr:main',
+    'rgbt_segmentation': 'thermal_perception.nodes.rgbt_segmentation:main',
     'simulated_cameras': 'thermal_perception.nodes.simulated_cameras:main',
 }
 """Name to `module:function`; the function takes command-line arguments, returns an exit code."""
@@ -44,6 +45,11 @@ def e2e_mfd(args: Sequence[str] | None = None) -> int:
 def fusion_detr(args: Sequence[str] | None = None) -> int:
     """Run the node `fusion_detr`; `args` as for `start`."""
     return start('fusion_detr', args)
+
+
+def rgbt_segmentation(args: Sequence[str] | None = None) -> int:
+    """Run the node `rgbt_segmentation`; `args` as for `start`."""
+    return start('rgbt_segmentation', args)
 
 
 def simulated_cameras(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,7 @@
-"""Every fault of one of two cameras that the node e2e_mfd must survive, sent over DDS."""
+"""Every fault of one of two cameras that a node must survive, sent over DDS.
+
+Those that a user meets are sent to each of our nodes with two cameras, the others to one.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ MS = 1_000_000
 S = 1_000_000_000
 # Short, so that the tests are; long enough that a busy machine is not taken for a silent camera.
 QUICK = {'max_wait_s': 0.05, 'modality_timeout_s': 0.5}
+NODES = ('e2e_mfd', 'rgbt_segmentation')
+EACH_NODE = pytest.mark.parametrize('rig', NODES, indirect=True)
 
 
 @pytest.fixture
@@ -49,6 +54,7 @@ def paired(rig):
 # RGB is silent
 
 
+@EACH_NODE
 def test_rgb_that_never_starts_leaves_thermal_alone_and_says_so(watched, capfd):
     watched.start(rgb=False, **QUICK)
     watched.graph.until(partial(thermal_only, watched))
@@ -59,6 +65,7 @@ def test_rgb_that_never_starts_leaves_thermal_alone_and_says_so(watched, capfd):
     assert log.count('degraded: rgb missing: thermal only since') == 1
 
 
+@EACH_NODE
 def test_rgb_that_stops_leaves_thermal_alone_until_it_comes_back(watched, capfd):
     watched.start(**QUICK)
     watched.graph.until(partial(paired, watched))
@@ -78,6 +85,7 @@ def test_thermal_does_not_wait_for_an_rgb_camera_that_is_silent(rig):
     assert rig.node._pipeline.stages.summary['pair'].median_ms < 1000
 
 
+@EACH_NODE
 def test_one_lost_rgb_image_is_no_degraded_mode(watched):
     watched.start(max_wait_s=0.5)
     watched.answer(watched.send())
@@ -119,7 +127,13 @@ def test_rgb_that_arrives_after_the_wait_is_counted_and_not_used(watched):
 
 
 @pytest.mark.parametrize(
-    ('fault', 'cause'), [('encoding', 'unsupported_encoding'), ('data', 'truncated_data')]
+    ('rig', 'fault', 'cause'),
+    [
+        ('e2e_mfd', 'encoding', 'unsupported_encoding'),
+        ('rgbt_segmentation', 'encoding', 'unsupported_encoding'),
+        ('e2e_mfd', 'data', 'truncated_data'),
+    ],
+    indirect=['rig'],
 )
 def test_rgb_that_cannot_be_decoded_leaves_thermal_alone_and_is_an_error(watched, fault, cause):
     watched.start(**{**QUICK, 'max_wait_s': 30.0})
@@ -150,6 +164,7 @@ def test_rgb_that_cannot_be_decoded_leaves_thermal_alone_and_is_an_error(watched
     watched.graph.until(partial(both, watched))
 
 
+@EACH_NODE
 def test_images_of_different_size_without_a_rig_are_not_fused_and_that_is_said_once(
     watched, capfd
 ):
@@ -199,10 +214,11 @@ def test_frozen_rgb_camera_is_told(watched):
 # Thermal is silent
 
 
+@EACH_NODE
 def test_thermal_that_stops_is_stale_and_nothing_is_invented(watched):
     watched.start(input_timeout_s=0.3, **QUICK)
     watched.answer(watched.send())
-    answers = len(watched.detections)
+    answers = len(watched.answers)
 
     def rgb_goes_on():
         watched.rgb.publish(watched.graph.colour())
@@ -212,14 +228,15 @@ def test_thermal_that_stops_is_stale_and_nothing_is_invented(watched):
     watched.graph.until(rgb_goes_on)
     for _ in range(5):
         rgb_goes_on()
-    assert len(watched.detections) == answers
+    assert len(watched.answers) == answers
     watched.graph.until(partial(both, watched))
 
 
+@EACH_NODE
 def test_rgb_alone_is_used_where_that_is_allowed_until_thermal_is_back(watched):
     watched.start(allow_rgb_only=True, input_timeout_s=0.3, **QUICK)
-    infos = watched.graph.listen(CameraInfo, '/e2e_mfd/camera_info')
-    overlays = watched.graph.listen(Image, '/e2e_mfd/overlay')
+    infos = watched.listen(CameraInfo, 'camera_info')
+    overlays = watched.listen(Image, 'overlay')
     publisher = watched.graph.publisher(CameraInfo, 'rgb/camera_info')
     watched.answer(watched.send())
 
@@ -249,6 +266,7 @@ def test_rgb_alone_is_used_where_that_is_allowed_until_thermal_is_back(watched):
 # Both cameras
 
 
+@EACH_NODE
 def test_size_of_either_camera_may_change(watched):
     watched.start()
     for size in ((48, 64), (96, 128), (48, 64)):
@@ -272,7 +290,11 @@ def test_maps_are_built_once_more_when_a_size_changes(rig):
     assert rig.node.inputs._registered.builds == 2
 
 
-@pytest.mark.parametrize('first', ['thermal', 'rgb'])
+@pytest.mark.parametrize(
+    ('rig', 'first'),
+    [('e2e_mfd', 'thermal'), ('e2e_mfd', 'rgb'), ('rgbt_segmentation', 'thermal')],
+    indirect=['rig'],
+)
 def test_stamps_that_jump_back_pair_anew_whichever_camera_is_first(watched, first):
     watched.start(max_offset_s=0.02)
     now = watched.graph.now_ns()
