@@ -352,7 +352,7 @@ def demo(
         Path('demo_output')
     ),
 ) -> None:
-    """Watch the node detect, live: simulated cameras (or a bag) and the node as processes."""
+    """Watch the node at work, live: simulated cameras (or a bag) and the node as processes."""
     _require_ros()
     from thermal_perception.cli.demo.demo import demo
     from thermal_perception.cli.demo.show import DemoOptions

@@ -7,7 +7,7 @@ from types import SimpleNamespace as Message
 import numpy as np
 import pytest
 
-from thermal_perception.cli.demo.state import DemoState, report_of
+from thermal_perception.cli.demo.state import BoxState, report_of
 from thermal_perception.types import Detections
 
 SECOND_NS = 1_000_000_000
@@ -32,7 +32,7 @@ CAR = (100, 10, 180, 60, 1.0, 1)
 
 
 def test_answer_meets_the_truth_of_its_stamp_whichever_comes_first():
-    state = DemoState()
+    state = BoxState()
     state.take_truth(boxes(1, [PERSON, CAR]))
     state.take_answer(boxes(1, [PERSON]), 0.0)
     state.take_answer(boxes(2, [PERSON, CAR]), 0.1)
@@ -43,7 +43,7 @@ def test_answer_meets_the_truth_of_its_stamp_whichever_comes_first():
 
 
 def test_truth_of_a_frame_that_was_not_processed_does_not_count_as_missed():
-    state = DemoState()
+    state = BoxState()
     for stamp in range(1, 5):
         state.take_truth(boxes(stamp, [PERSON]))
     state.take_answer(boxes(4, [PERSON]), 0.0)
@@ -51,7 +51,7 @@ def test_truth_of_a_frame_that_was_not_processed_does_not_count_as_missed():
 
 
 def test_frames_boxes_and_classes_are_counted():
-    state = DemoState()
+    state = BoxState()
     state.take_answer(boxes(1, [PERSON, CAR]), 0.0)
     state.take_answer(boxes(2, [CAR]), 0.1)
     assert (state.frames, state.boxes) == (2, 3)
@@ -60,7 +60,7 @@ def test_frames_boxes_and_classes_are_counted():
 
 
 def test_rate_and_age_come_from_arrival_times():
-    state = DemoState()
+    state = BoxState()
     assert (state.rate_hz, state.age_ms(50)) == (0.0, None)
     for number in range(5):
         state.take_answer(boxes(number * SECOND_NS // 4), number / 4 + 0.05)
@@ -69,13 +69,13 @@ def test_rate_and_age_come_from_arrival_times():
 
 
 def test_age_of_recorded_stamps_is_not_known():
-    state = DemoState(live=False)
+    state = BoxState(live=False)
     state.take_answer(boxes(1), 1000.0)
     assert state.age_ms(50) is None
 
 
 def test_memory_is_bounded_when_counterparts_never_come():
-    state = DemoState()
+    state = BoxState()
     for stamp in range(2000):
         state.take_truth(boxes(stamp, [PERSON]))
     state.take_answer(boxes(0, [PERSON]), 0.0)
@@ -115,6 +115,6 @@ def test_error_speaks_louder_than_stale():
 
 
 def test_diagnostics_without_this_node_change_nothing():
-    state = DemoState()
+    state = BoxState()
     state.take_report([])
     assert state.node.message == 'no diagnostics yet'

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from thermal_perception.cli.demo.state import DemoState, NodeReport
+from thermal_perception.cli.demo.label_state import LabelState
+from thermal_perception.cli.demo.state import BoxState, NodeReport
 from thermal_perception.cli.demo.view import (
     live_view,
     log_line,
@@ -18,13 +19,13 @@ from thermal_perception.cli.demo.view import (
     picture,
     summary_table,
 )
-from thermal_perception.types import Detections
+from thermal_perception.types import Detections, SegmentationMask
 
 MOMENT = Moment('fusion_detr_lite on simulated road', 9.0, 5.0, 20.0)
 
 
 def seen(live=True):
-    state = DemoState(live=live)
+    state = BoxState(live=live)
     detections = Detections(
         np.array([[10, 10, 30, 60]], np.float32),
         np.array([1.0], np.float32),
@@ -106,8 +107,23 @@ def test_log_line_is_one_line_with_the_facts():
     assert log_line(seen(), 4.0, 'camera cut off') == f'{line}  [camera cut off]'
 
 
+def test_label_images_are_told_in_shares_of_the_pixels():
+    state = LabelState(('unlabeled', 'car', 'person'))
+    labels = np.array([[0, 0, 0, 0, 0, 1, 1, 2]], np.uint8)
+    mask = SegmentationMask(labels, ('unlabeled', 'car', 'person'), 1, 'optical')
+    state.take_truth(mask)
+    state.take_answer(mask, 1.05)
+    assert 'mIoU=100.0 node=STALE  now: car=25.0% person=12.5%' in log_line(state, 4.0)
+    ending = text_of(summary_table(state), 80)
+    for fact in ('37.5%: 25.0% car, 12.5% person', 'mIoU', 'IoU of person'):
+        assert fact in ending, fact
+    whole = text_of(live_view(state, None, MOMENT, (40, 80)), 80)
+    assert '25.0% now  25.0% on average' in whole
+    assert 'IoU of' not in whole
+
+
 def test_log_line_of_nothing_seen_yet():
-    assert 'precision=- recall=-' in log_line(DemoState(), 0.0)
+    assert 'precision=- recall=-' in log_line(BoxState(), 0.0)
 
 
 def test_summary_names_stages_boxes_and_score():
@@ -126,10 +142,10 @@ def test_screen_off_a_terminal_is_a_log(capsys):
 def test_start_is_said_once_in_a_log_and_counted_on_a_screen(capsys):
     starting = Moment('the title', 4.0, None, 20.0)
     screen = LogScreen()
-    screen.show(DemoState(), None, starting)
-    screen.show(DemoState(), None, starting)
+    screen.show(BoxState(), None, starting)
+    screen.show(BoxState(), None, starting)
     assert capsys.readouterr().out == 'the title: starting\n'
-    assert 'starting, 4 s' in text_of(live_view(DemoState(), None, starting, (40, 80)), 80)
+    assert 'starting, 4 s' in text_of(live_view(BoxState(), None, starting, (40, 80)), 80)
 
 
 def test_screen_on_a_terminal_is_drawn():

@@ -37,7 +37,7 @@ def demo(options: DemoOptions) -> None:
 
     Raises:
         ChildDied: if a process ended that should not have.
-        NothingDetected: if the node answered no frame, or never with a box.
+        NothingDetected: if the node answered no frame, or never with anything.
         ThermalPerceptionError: if the weights, the bag or an option is not acceptable.
     """
     show = prepare(options)
@@ -47,7 +47,7 @@ def demo(options: DemoOptions) -> None:
     recorders = show.recorders()
     with Children(environment, options.output / 'logs') as children:
         children.start(show.node, node_command(show.node, node_parameters(show)))
-        with Listener(show.node, recorders, live=options.bag is None) as listener:
+        with Listener(show.kind, show.state(), recorders) as listener:
             source = start_source(show, children)
             with open_screen(console.out) as screen:
                 _watch(show, children, source, listener, screen)
@@ -85,19 +85,19 @@ def _watch(
 def _rgb_gap(show: Show, listener: Listener) -> RgbGap | None:
     """Return what cuts the simulated colour camera off, where the model can do without."""
     duration_s = show.options.wanted_s
-    if show.options.bag is not None or 'rgb' not in show.cameras or duration_s is None:
+    if show.options.bag is not None or 'rgb' not in show.kind.cameras or duration_s is None:
         return None
     return RgbGap(listener.drop_rgb, duration_s)
 
 
-def _has_answers(show: Show, state: DemoState, _: Any) -> bool:
+def _has_answers(show: Show, state: DemoState[Any], _: Any) -> bool:
     """Tell whether the node has answered; one that says it cannot is not waited for."""
     if not state.frames and state.node.level == 'ERROR':
         raise NothingDetected(f'{show.node}: {state.node.message}')
     return state.frames > 0
 
 
-def _draw(screen: Screen, moment: Moment, state: DemoState, overlay: Any) -> None:
+def _draw(screen: Screen, moment: Moment, state: DemoState[Any], overlay: Any) -> None:
     screen.show(state, overlay, moment)
 
 
@@ -105,7 +105,9 @@ def _silence(show: Show, when: str) -> str:
     return f'{show.node} answered no frame {when}; see {show.options.output / "logs"}'
 
 
-def _conclude(show: Show, state: DemoState, recorders: Mapping[str, PictureRecorder]) -> None:
+def _conclude(
+    show: Show, state: DemoState[Any], recorders: Mapping[str, PictureRecorder]
+) -> None:
     console.out.print(f'\n[bold]{show.title}[/bold]')
     console.out.print(summary_table(state))
     for recorder in recorders.values():
@@ -113,25 +115,10 @@ def _conclude(show: Show, state: DemoState, recorders: Mapping[str, PictureRecor
             stills = f', {len(recorder.pictures)} pictures beside it' if recorder.pictures else ''
             line = f'{recorder.video_path}: {recorder.video_frames} frames{stills}'
             console.out.print(line, soft_wrap=True)  # paths are copied
-    matches = state.matches
-    console.write_json(
-        show.options.output / 'summary.json',
-        {
-            'title': show.title,
-            'frames': state.frames,
-            'rate_hz': state.rate_hz,
-            'boxes': state.boxes,
-            'boxes_by_class': dict(state.by_class),
-            'frames_with_truth': state.scored,
-            'precision': matches.precision,
-            'recall': matches.recall,
-            'age_median_ms': state.age_ms(50),
-            'age_p99_ms': state.age_ms(99),
-            'diagnostics': dict(state.node.values),
-        },
-    )
+    summary = {'title': show.title, **state.to_json()}
+    console.write_json(show.options.output / 'summary.json', summary)
     if not state.frames:
         raise NothingDetected(_silence(show, 'at all'))
-    if not state.boxes:
+    if not state.found:
         found = f'{show.node} answered {state.frames} frames and never found anything'
         raise NothingDetected(found)

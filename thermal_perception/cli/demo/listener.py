@@ -10,9 +10,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from thermal_perception.cli.demo.state import DemoState
 from thermal_perception.cli.ros import executor_of, message, parameter_setter, qos, ros_node
-from thermal_perception.evaluation.messages import to_detections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,24 +21,28 @@ if TYPE_CHECKING:
     from rclpy.qos import QoSProfile
 
     from thermal_perception.cli.demo.recorder import PictureRecorder
+    from thermal_perception.cli.demo.state import DemoState
+    from thermal_perception.cli.node_kinds import NodeKind
 
 
 class Listener:
     """Feeds a `DemoState` and a recorder from a thread while its context lasts."""
 
     def __init__(
-        self, node_name: str, recorders: Mapping[str, PictureRecorder], *, live: bool
+        self,
+        kind: NodeKind,
+        state: DemoState[Any],
+        recorders: Mapping[str, PictureRecorder],
     ) -> None:
         """Name the node to watch; nothing is received yet.
 
         Args:
-            node_name: the node's name, as in its topics and diagnostics.
+            kind: the node.
+            state: takes what it answers.
             recorders: get every image of the node's topics of these names, as `overlay`.
-            live: stamps are of this machine's clock.
         """
-        self._node_name, self._recorders = node_name, recorders
+        self._kind, self._state, self._recorders = kind, state, recorders
         self._lock = Lock()
-        self._state = DemoState(live=live)
         self._overlay: NDArray[Any] | None = None
         self._error: Exception | None = None
 
@@ -85,21 +87,21 @@ class Listener:
         self._set_camera('drop_rgb', drop)
 
     def _subscribe(self, node: Node) -> None:
-        own = f'/{self._node_name}'
-        detections, image = 'vision_msgs/msg/Detection2DArray', 'sensor_msgs/msg/Image'
-        diagnostics = 'diagnostic_msgs/msg/DiagnosticArray'
+        own = f'/{self._kind.name}'
+        image, diagnostics = 'sensor_msgs/msg/Image', 'diagnostic_msgs/msg/DiagnosticArray'
         every, newest = qos(50, reliable=True), qos(2, reliable=False)
+        output, msgtype = self._kind.answer
         pictures: list[tuple[str, str, Callable[[Any], None], QoSProfile]] = [
             (image, f'{own}/{name}', partial(self._on_picture, name), newest)
             for name in self._recorders
         ]
-        for msgtype, topic, callback, quality in (
-            (detections, f'{own}/detections', self._on_answer, every),
-            (detections, '/ground_truth/detections', self._on_truth, every),
+        for kind, topic, callback, quality in (
+            (msgtype, f'{own}/{output}', self._on_answer, every),
+            (msgtype, f'/ground_truth/{output}', self._on_truth, every),
             (diagnostics, '/diagnostics', self._on_diagnostics, every),
             *pictures,
         ):
-            node.create_subscription(message(msgtype), topic, callback, quality)
+            node.create_subscription(message(kind), topic, callback, quality)
 
     def _spin(self) -> None:
         try:
@@ -110,12 +112,12 @@ class Listener:
 
     def _on_answer(self, message: Any) -> None:
         now_s = time.time()
-        detections = to_detections(message)
+        answer = self._state.read_answer(message)
         with self._lock:
-            self._state.take_answer(detections, now_s)
+            self._state.take_answer(answer, now_s)
 
     def _on_truth(self, message: Any) -> None:
-        truth = to_detections(message)
+        truth = self._state.read_truth(message)
         with self._lock:
             self._state.take_truth(truth)
 
@@ -129,6 +131,6 @@ class Listener:
                     self._overlay = picture
 
     def _on_diagnostics(self, message: Any) -> None:
-        statuses = [s for s in message.status if s.name.startswith(f'{self._node_name}:')]
+        statuses = [s for s in message.status if s.name.startswith(f'{self._kind.name}:')]
         with self._lock:
             self._state.take_report(statuses)

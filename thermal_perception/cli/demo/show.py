@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any, TYPE_CHECKING
 
+from thermal_perception.cli.demo.label_state import LabelState
 from thermal_perception.cli.demo.recorder import PictureRecorder
-from thermal_perception.errors import CheckpointError, ConfigError
+from thermal_perception.cli.demo.state import BoxState
+from thermal_perception.cli.node_kinds import node_kind, NODE_KINDS
+from thermal_perception.errors import ConfigError
 from thermal_perception.models.record import read_record
 from thermal_perception.resources import shipped_weights
 
-PICTURES = {'fusion_detr': ('overlay',), 'e2e_mfd': ('overlay', 'fused_image')}
-"""Image topics of each node that the demo records."""
-_TWO_CAMERAS = ('e2e_mfd',)
+if TYPE_CHECKING:
+    from thermal_perception.cli.demo.state import DemoState
+    from thermal_perception.cli.node_kinds import NodeKind
+    from thermal_perception.models.record import CheckpointInfo
+
 _STILLS = 5
 
 
@@ -67,28 +73,35 @@ class Show:
     Attributes:
         options: as asked for.
         checkpoint: the weights.
-        node: name of the node that runs them, which is that of their architecture.
-        model: what they call themselves.
+        kind: the node that runs them.
+        record: what they say of themselves.
     """
 
     options: DemoOptions
     checkpoint: Path
-    node: str
-    model: str
+    kind: NodeKind
+    record: CheckpointInfo
 
     @property
     def title(self) -> str:
         """What is to be seen."""
-        options = self.options
+        options, model = self.options, self.record.model
         if options.bag is not None:
-            return f'{self.model} on {options.bag.name}'
+            return f'{model} on {options.bag.name}'
         scene = f'{options.preset}, {options.condition}, seed {options.seed}'
-        return f'{self.model} on simulated {scene}'
+        return f'{model} on simulated {scene}'
 
     @property
-    def cameras(self) -> tuple[str, ...]:
-        """The cameras that the model looks at."""
-        return ('thermal', 'rgb') if self.node in _TWO_CAMERAS else ('thermal',)
+    def node(self) -> str:
+        """Name of the node."""
+        return self.kind.name
+
+    def state(self) -> DemoState[Any]:
+        """Return what takes the node's answers; nothing was seen yet."""
+        live = self.options.bag is None
+        if self.kind.labels_pixels:
+            return LabelState(self.record.class_names, live=live)
+        return BoxState(live=live)
 
     def recorders(self) -> dict[str, PictureRecorder]:
         """Return one for each image topic of the node."""
@@ -97,7 +110,7 @@ class Show:
             name: PictureRecorder(
                 self.options.output, name, rate_hz=self.options.rate_hz, picture_every_s=every_s
             )
-            for name in PICTURES[self.node]
+            for name in self.kind.pictures
         }
 
 
@@ -109,18 +122,13 @@ def prepare(options: DemoOptions) -> Show:
     """
     path = (options.checkpoint or shipped_weights(options.model)).resolve()
     record = read_record(path)
-    if record.architecture not in PICTURES:
-        raise CheckpointError(
-            f'{path}: found a model of {record.architecture}, expected one of '
-            f'{", ".join(PICTURES)}'
-        )
-    return Show(options, path, record.architecture, record.model)
+    return Show(options, path, node_kind(record, path), record)
 
 
 def make_folder(folder: Path) -> None:
     """Make an output folder without the results of an earlier demo."""
-    pictures = sorted({name for names in PICTURES.values() for name in names})
-    logs = (*PICTURES, 'simulated_cameras', 'replay')
+    pictures = sorted({name for kind in NODE_KINDS.values() for name in kind.pictures})
+    logs = (*NODE_KINDS, 'simulated_cameras', 'replay')
     ours = (
         *(f'{name}_[0-9][0-9].png' for name in pictures),
         *(f'{name}.mp4' for name in pictures),

@@ -42,7 +42,7 @@ def start_source(show: Show, children: Children) -> Child:
         'seed': options.seed,
         'rate_hz': options.rate_hz,
         'bits': options.bits,
-        'publish_rgb': 'rgb' in show.cameras,
+        'publish_rgb': 'rgb' in show.kind.cameras,
         'registered': True,  # both cameras look through one lens; used with two
     }
     return children.start('simulated_cameras', node_command('simulated_cameras', parameters))
@@ -55,9 +55,9 @@ def bag_images(show: Show) -> dict[str, tuple[str, str]]:
     with open_bag(show.options.bag) as reader:
         return {
             camera: _image_topic(
-                reader, wanted[camera], f'{camera}/image_raw' if len(show.cameras) > 1 else ''
+                reader, wanted[camera], f'{camera}/image_raw' if len(show.kind.cameras) > 1 else ''
             )
-            for camera in show.cameras
+            for camera in show.kind.cameras
         }
 
 
@@ -84,7 +84,8 @@ def replay_command(show: Show) -> list[str]:
     }
     with open_bag(bag) as reader:
         for connection in reader.connections:
-            if connection.topic.endswith(TRUTH_TOPIC):
+            # Nobody says what the numbers of a bag's label images mean.
+            if connection.topic.endswith(TRUTH_TOPIC) and not show.kind.labels_pixels:
                 topics[connection.topic] = f'/{TRUTH_TOPIC}'
     arguments = ['--wait', str(START_LIMIT_S)]
     for recorded, wanted in topics.items():

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import Any, Generic, TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from thermal_perception.evaluation.matching import count_matches, MatchCount, MatchingRules
+from thermal_perception.evaluation.messages import to_detections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thermal_perception.types import Detections
+    from thermal_perception.types import Detections, SegmentationMask
 
-_WAITING = 300
-"""Answers and truths kept while their counterpart is on its way."""
 _RECENT = 100
 _LEVELS = ('OK', 'WARN', 'ERROR', 'STALE')  # by the number in the message
 _FATES = ('replaced', 'discarded', 'dropped', 'failed')
 _SEVERITY = ('OK', 'WARN', 'STALE', 'ERROR')
+
+
+T = TypeVar('T', bound='Detections | SegmentationMask')
 
 
 @dataclass(frozen=True)
@@ -74,44 +76,29 @@ def _number(level: bytes | int) -> int:
     return level[0] if isinstance(level, bytes) else level
 
 
-class DemoState:
-    """Counts answers and matches them with the truth of the same stamp."""
+class DemoState(Generic[T]):
+    """Counts answers and matches them with the truth of the same stamp.
 
-    def __init__(self, *, live: bool = True, rules: MatchingRules | None = None) -> None:
-        """Start from nothing.
+    Attributes:
+        live: stamps are of this machine's clock; False for a bag, whose ages mean nothing.
+        waiting: answers and truths kept while their counterpart is on its way.
+        frames: answers.
+        scored: answers that had a truth.
+        node: what the node says of itself.
+    """
 
-        Args:
-            live: stamps are of this machine's clock; False for a bag, whose ages mean nothing.
-            rules: which objects count.
-        """
+    waiting = 300
+
+    def __init__(self, *, live: bool = True) -> None:
+        """Start from nothing."""
         self.live = live
-        self._rules = rules or MatchingRules()
-        self._truths: dict[int, Detections] = {}
-        self._answers: dict[int, Detections] = {}
+        self.frames = 0
+        self.scored = 0
+        self.node = NodeReport()
+        self._truths: dict[int, T] = {}
+        self._answers: dict[int, T] = {}
         self._arrivals_s: deque[float] = deque(maxlen=_RECENT)
         self._ages_s: deque[float] = deque(maxlen=_RECENT)
-        self.frames = 0
-        self.boxes = 0
-        self.scored = 0
-        self.matches = MatchCount()
-        self.by_class: Counter[str] = Counter()
-        self.now_by_class: Counter[str] = Counter()
-        self.node = NodeReport()
-
-    def take_answer(self, detections: Detections, now_s: float) -> None:
-        """Count one published answer of the node, which arrived at `now_s` since the epoch."""
-        self.frames += 1
-        self.boxes += len(detections)
-        self._arrivals_s.append(now_s)
-        self._ages_s.append(now_s - detections.stamp_ns * 1e-9)
-        names = (detections.class_names[label] for label in detections.labels)
-        self.now_by_class = Counter(names)
-        self.by_class += self.now_by_class
-        self._meet(detections.stamp_ns, self._answers, detections)
-
-    def take_truth(self, truth: Detections) -> None:
-        """Take the objects of one frame; the scores are visible fractions."""
-        self._meet(truth.stamp_ns, self._truths, truth)
 
     def take_report(self, statuses: Sequence[Any]) -> None:
         """Take the `DiagnosticStatus` messages of the node, if there are any."""
@@ -132,12 +119,133 @@ class DemoState:
             return None
         return 1000 * float(np.percentile(self._ages_s, percentile))
 
-    def _meet(self, stamp_ns: int, own: dict[int, Detections], new: Detections) -> None:
-        """Keep `new` until its counterpart comes, then count the pair."""
+    def to_json(self) -> dict[str, Any]:
+        """Return what is for the summary."""
+        return {
+            'frames': self.frames,
+            'rate_hz': self.rate_hz,
+            'frames_with_truth': self.scored,
+            'age_median_ms': self.age_ms(50),
+            'age_p99_ms': self.age_ms(99),
+            'diagnostics': dict(self.node.values),
+        }
+
+    def take_answer(self, answer: T, now_s: float) -> None:
+        """Count one published answer of the node, which arrived at `now_s` since the epoch."""
+        self.frames += 1
+        self._arrivals_s.append(now_s)
+        self._ages_s.append(now_s - answer.stamp_ns * 1e-9)
+        self._count(answer)
+        self._meet(self._answers, answer)
+
+    def take_truth(self, truth: T) -> None:
+        """Take what one image shows."""
+        self._meet(self._truths, truth)
+
+    # What a kind of answer brings
+
+    def read_answer(self, message: Any) -> T:
+        """Turn a message of the node into what `take_answer` takes."""
+        raise NotImplementedError
+
+    def read_truth(self, message: Any) -> T:
+        """Turn a message of the simulator into what `take_truth` takes."""
+        raise NotImplementedError
+
+    @property
+    def found(self) -> bool:
+        """True once anything was found."""
+        raise NotImplementedError
+
+    @property
+    def now_by_class(self) -> Mapping[str, float]:
+        """How much of each class the latest answer has."""
+        raise NotImplementedError
+
+    @property
+    def by_class(self) -> Mapping[str, float]:
+        """How much of each class there was."""
+        raise NotImplementedError
+
+    @property
+    def scores(self) -> Mapping[str, float | None]:
+        """How well answers agree with the truth, fractions; the first ones matter most."""
+        raise NotImplementedError
+
+    def _compare(self, answer: T, truth: T) -> None:
+        """Score an answer."""
+        raise NotImplementedError
+
+    def _count(self, answer: T) -> None:
+        """Note what an answer has."""
+        raise NotImplementedError
+
+    def _meet(self, own: dict[int, T], new: T) -> None:
+        """Keep `new` until its counterpart comes, then score the pair."""
+        stamp_ns = new.stamp_ns
         own[stamp_ns] = new
         if stamp_ns in self._truths and stamp_ns in self._answers:
             truth, answer = self._truths.pop(stamp_ns), self._answers.pop(stamp_ns)
-            self.matches += count_matches(answer, truth, self._rules)
+            self._compare(answer, truth)
             self.scored += 1
-        while len(own) > _WAITING:
+        while len(own) > self.waiting:
             del own[next(iter(own))]
+
+
+class BoxState(DemoState['Detections']):
+    """Counts boxes, and those that were right.
+
+    Attributes:
+        boxes: how many in all.
+        matches: with the objects of the truth.
+    """
+
+    def __init__(self, *, live: bool = True, rules: MatchingRules | None = None) -> None:
+        """Start from nothing; `rules` say which objects count, `live` as in `DemoState`."""
+        super().__init__(live=live)
+        self._rules = rules or MatchingRules()
+        self._by_class: Counter[str] = Counter()
+        self._now: Counter[str] = Counter()
+        self.boxes = 0
+        self.matches = MatchCount()
+
+    def read_answer(self, message: Any) -> Detections:
+        """Read vision_msgs/Detection2DArray."""
+        return to_detections(message)
+
+    def read_truth(self, message: Any) -> Detections:
+        """Read vision_msgs/Detection2DArray; the scores are visible fractions."""
+        return to_detections(message)
+
+    @property
+    def found(self) -> bool:
+        """True once there was a box."""
+        return self.boxes > 0
+
+    @property
+    def now_by_class(self) -> Mapping[str, float]:
+        """Number of boxes of each class in the latest image."""
+        return self._now
+
+    @property
+    def by_class(self) -> Mapping[str, float]:
+        """Number of boxes of each class in all."""
+        return self._by_class
+
+    @property
+    def scores(self) -> Mapping[str, float | None]:
+        """Precision and recall; None while they are unknown."""
+        return {'precision': self.matches.precision, 'recall': self.matches.recall}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is for the summary."""
+        found = {'boxes': self.boxes, 'boxes_by_class': dict(self._by_class)}
+        return {**super().to_json(), **found, **self.scores}
+
+    def _count(self, answer: Detections) -> None:
+        self.boxes += len(answer)
+        self._now = Counter(answer.class_names[label] for label in answer.labels)
+        self._by_class += self._now
+
+    def _compare(self, answer: Detections, truth: Detections) -> None:
+        self.matches += count_matches(answer, truth, self._rules)

@@ -19,7 +19,7 @@ from rich.text import Text
 from thermal_perception.cli.console import fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
     from rich.console import Console, RenderableType
@@ -55,7 +55,7 @@ class Screen(Protocol):
 
     every_s: float
 
-    def show(self, state: DemoState, overlay: NDArray[Any] | None, moment: Moment) -> None:
+    def show(self, state: DemoState[Any], overlay: NDArray[Any] | None, moment: Moment) -> None:
         """Show what was seen so far."""
 
 
@@ -67,7 +67,7 @@ class LiveScreen:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def show(self, state: DemoState, overlay: NDArray[Any] | None, moment: Moment) -> None:
+    def show(self, state: DemoState[Any], overlay: NDArray[Any] | None, moment: Moment) -> None:
         """Draw the screen."""
         console = self._live.console
         view = live_view(state, overlay, moment, (console.height, console.width))
@@ -82,7 +82,7 @@ class LogScreen:
     def __init__(self) -> None:
         self._said_starting = False
 
-    def show(self, state: DemoState, overlay: NDArray[Any] | None, moment: Moment) -> None:
+    def show(self, state: DemoState[Any], overlay: NDArray[Any] | None, moment: Moment) -> None:
         """Print a line; while nothing has come yet, only once."""
         if moment.elapsed_s is not None:
             print(log_line(state, moment.elapsed_s, moment.note), flush=True)
@@ -102,7 +102,7 @@ def open_screen(console: Console) -> Iterator[Screen]:
 
 
 def live_view(
-    state: DemoState, overlay: NDArray[Any] | None, moment: Moment, size: tuple[int, int]
+    state: DemoState[Any], overlay: NDArray[Any] | None, moment: Moment, size: tuple[int, int]
 ) -> RenderableType:
     """Return the whole screen.
 
@@ -148,20 +148,22 @@ def picture(image: NDArray[Any], room: tuple[int, int]) -> Text:
     return text
 
 
-def log_line(state: DemoState, elapsed_s: float, note: str = '') -> str:
+def log_line(state: DemoState[Any], elapsed_s: float, note: str = '') -> str:
     """Return the state as one line for a log; `note` as in `Moment`."""
-    now = ' '.join(f'{name}={n}' for name, n in sorted(state.now_by_class.items())) or 'nothing'
+    now = ' '.join(
+        f'{name}={_amount(n)}' for name, n in sorted(state.now_by_class.items())
+    ) or 'nothing'
+    scores = ' '.join(f'{name}={fraction(value)}' for name, value in _main_scores(state))
     return (
         f'{elapsed_s:5.1f} s  frames={state.frames} rate={state.rate_hz:.1f} Hz '
         f'age={_ms(state.age_ms(50))}/{_ms(state.age_ms(99))} ms '
-        f'precision={fraction(state.matches.precision)} recall={fraction(state.matches.recall)} '
-        f'node={state.node.level}  now: {now}'
+        f'{scores} node={state.node.level}  now: {now}'
         + (f'  ({state.node.message})' if state.node.level in {'WARN', 'ERROR'} else '')
         + (f'  [{note}]' if note else '')
     )
 
 
-def summary_table(state: DemoState) -> Table:
+def summary_table(state: DemoState[Any]) -> Table:
     """Return what the demo found, for the end."""
     table = _grid(max_width=None)
     table.add_row('frames answered', f'{state.frames} at {state.rate_hz:.1f} Hz')
@@ -169,9 +171,11 @@ def summary_table(state: DemoState) -> Table:
     table.add_row('age of an answer', _age(state))
     for stage, (median, p99) in state.node.stages_ms.items():
         table.add_row(f'  {stage}', f'{_tenths(median)} ms median, {_tenths(p99)} ms p99')
-    found = ', '.join(f'{n} {name}' for name, n in state.by_class.most_common()) or 'nothing'
-    table.add_row('boxes', f'{state.boxes}: {found}' if state.boxes else found)
-    _add_score(table, state)
+    most = sorted(state.by_class.items(), key=lambda item: -item[1])
+    found = ', '.join(f'{_amount(n)} {name}' for name, n in most)
+    total = sum(state.by_class.values())
+    table.add_row('found', f'{_amount(total)}: {found}' if most else 'nothing')
+    _add_score(table, state, state.scores)
     return table
 
 
@@ -191,7 +195,7 @@ def _time_bar(moment: Moment) -> RenderableType:
     return row
 
 
-def _pipeline(state: DemoState) -> Table:
+def _pipeline(state: DemoState[Any]) -> Table:
     node = state.node
     table = _grid()
     style = _LEVEL_STYLES.get(node.level, '')
@@ -204,7 +208,7 @@ def _pipeline(state: DemoState) -> Table:
     return table
 
 
-def _stages(state: DemoState) -> Table:
+def _stages(state: DemoState[Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style='dim')
     table.add_column('stage', width=18)
     table.add_column('median ms', justify='right')
@@ -214,23 +218,37 @@ def _stages(state: DemoState) -> Table:
     return table
 
 
-def _found(state: DemoState) -> Table:
+def _found(state: DemoState[Any]) -> Table:
     table = _grid()
     for name in sorted(state.by_class):
-        table.add_row(name, f'{state.now_by_class[name]:3d} now {state.by_class[name]:6d} in all')
-    _add_score(table, state)
+        now, overall = state.now_by_class.get(name, 0), state.by_class[name]
+        ending = 'in all' if isinstance(overall, int) else 'on average'
+        table.add_row(name, f'{_amount(now):>3} now {_amount(overall):>6} {ending}')
+    _add_score(table, state, dict(_main_scores(state)))
     return table
 
 
-def _add_score(table: Table, state: DemoState) -> None:
+def _add_score(
+    table: Table, state: DemoState[Any], scores: Mapping[str, float | None]
+) -> None:
     if not state.scored:
         table.add_row('ground truth', 'none yet')
         return
-    table.add_row('precision', Text(f'{fraction(state.matches.precision)} %', style='bold'))
-    table.add_row('recall', Text(f'{fraction(state.matches.recall)} %', style='bold'))
+    for name, value in scores.items():
+        table.add_row(name, Text(f'{fraction(value)} %', style='bold'))
 
 
-def _age(state: DemoState) -> str:
+def _main_scores(state: DemoState[Any]) -> list[tuple[str, float | None]]:
+    """Return those that fit in a line; classes have theirs at the end."""
+    return [(name, value) for name, value in state.scores.items() if ' ' not in name]
+
+
+def _amount(value: float) -> str:
+    """Return a number of boxes, or a share of the pixels."""
+    return str(value) if isinstance(value, int) else f'{100 * value:.1f}%'
+
+
+def _age(state: DemoState[Any]) -> str:
     if not state.live:
         return 'not known: recorded stamps'
     return f'{_ms(state.age_ms(50))} ms median, {_ms(state.age_ms(99))} ms p99'
@@ -248,12 +266,12 @@ def _ms(value: float | None) -> str:
     return '-' if value is None else f'{value:.0f}'
 
 
-def _not_processed(state: DemoState) -> str:
+def _not_processed(state: DemoState[Any]) -> str:
     counts = sorted(((n, c) for c, n in state.node.not_processed.items()), reverse=True)
     return ', '.join(f'{n} {cause}' for n, cause in counts[:_MANY_CAUSES]) or 'none'
 
 
-def _known(state: DemoState, *keys: str) -> list[str]:
+def _known(state: DemoState[Any], *keys: str) -> list[str]:
     return [state.node.values[key] for key in keys if key in state.node.values]
 
 
