@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from thermal_perception.cli.benchmark.benchmark import BenchmarkOptions
+from thermal_perception.cli.benchmark.benchmark import benchmark, BenchmarkOptions
 from thermal_perception.cli.benchmark.machine import describe_machine
 from thermal_perception.cli.processes import command_of
 from thermal_perception.errors import ConfigError
@@ -58,6 +58,11 @@ def test_node_and_straightforward_node_are_measured(tmp_path, checkpoint):
     assert 0 < node['age_median_ms'] <= node['age_p99_ms']
     assert values['naive']['age_p99_ms'] > 0
     assert 'all but the network, median' in done.stdout
+
+
+def test_straightforward_node_is_not_run_beside_a_model_of_two_cameras(pair_checkpoint):
+    with pytest.raises(ConfigError, match='a model of thermal and rgb images, expected one of'):
+        benchmark(BenchmarkOptions(checkpoint=pair_checkpoint, naive=True))
 
 
 def test_machine_is_described_by_plain_values():

@@ -11,13 +11,13 @@ import signal
 import time
 
 from thermal_perception.backends import choose_device, TorchBackend
-from thermal_perception.cli.benchmark.scene import thermal_counts
+from thermal_perception.cli.benchmark.scene import colour_image, thermal_counts
 from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.evaluation.image_files import thermal_frame
 from thermal_perception.memory import keep_freed_memory
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.systems import make_system
-from thermal_perception.types import FrameSet
+from thermal_perception.types import Frame, FrameSet
 
 _WARM_UP = 5
 
@@ -34,8 +34,10 @@ def main() -> None:
     keep_freed_memory()
     checkpoint = load_checkpoint(options.checkpoint)
     system = make_system(checkpoint)
-    frame = thermal_frame(thermal_counts(0, tuple(options.size)), valid_bits=14)
-    call = system.prepare(FrameSet(thermal=frame), system.outputs)
+    size = tuple(options.size)
+    thermal = thermal_frame(thermal_counts(0, size), valid_bits=14)
+    rgb = Frame(colour_image(0, size), 0, '', 'rgb') if 'rgb' in system.cameras else None
+    call = system.prepare(FrameSet(thermal, rgb), system.outputs)
     device = choose_device(options.device)
     backend = TorchBackend(checkpoint.make_model(), device, system.select)
     for _ in range(_WARM_UP):

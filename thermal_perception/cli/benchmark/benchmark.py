@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, ExitStack
+from contextlib import AbstractContextManager, contextmanager, ExitStack
 from dataclasses import dataclass
 import json
 import os
@@ -26,6 +26,7 @@ from thermal_perception.cli.benchmark.report import (
     verdict_table,
 )
 from thermal_perception.cli.benchmark.scene import SIZE
+from thermal_perception.cli.node_kinds import DETECTIONS, node_kind
 from thermal_perception.cli.processes import Children, node_command
 from thermal_perception.cli.ros import private_environment
 from thermal_perception.errors import ConfigError, ThermalPerceptionError
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from thermal_perception.cli.benchmark.listener import Arrivals, BenchmarkListener
+    from thermal_perception.cli.node_kinds import NodeKind
 
-_NODE, _NAIVE, _BARE = 'fusion_detr', 'naive', 'bare_loop'
+_NAIVE, _BARE = 'naive', 'bare_loop'
 # Answers at the start of a turn that are not measured: queues are filling.
 _SKIP = 5
 _STAGE_FRAMES = 50
@@ -59,7 +61,7 @@ class BenchmarkOptions:
         runs: turns of the network, the node and the straightforward node.
         rate_hz: full input rate; more where the network is faster than two thirds of it.
         size: (height, width) of the images, pixels.
-        naive: also run the straightforward node.
+        naive: also run the straightforward node, which looks through one camera.
     """
 
     model: str = 'fusion_detr_lite'
@@ -92,10 +94,16 @@ def benchmark(options: BenchmarkOptions) -> None:
     console.check_writable(options.json)
     path = (options.checkpoint or shipped_weights(options.model)).resolve()
     checkpoint = load_checkpoint(path)
+    kind = node_kind(checkpoint.info, path)
+    if options.naive and len(kind.cameras) > 1:
+        raise ConfigError(
+            f'--against naive: found {path}, a model of {" and ".join(kind.cameras)} images, '
+            'expected one of thermal images alone'
+        )
     environment = private_environment()
     os.environ.update(environment)  # our own listener joins the same domain
     with TemporaryDirectory() as logs, benchmark_listener() as listener:
-        bench = _Bench(options, path, environment, Path(logs), listener)
+        bench = _Bench(options, kind, path, environment, Path(logs), listener)
         result = bench.run({'name': checkpoint.info.model, 'fingerprint': checkpoint.fingerprint})
     console.out.print(stage_table(result))
     console.out.print(verdict_table(result))
@@ -109,12 +117,13 @@ class _Bench:
     def __init__(
         self,
         options: BenchmarkOptions,
+        kind: NodeKind,
         checkpoint: Path,
         environment: Mapping[str, str],
         logs: Path,
         listener: BenchmarkListener,
     ) -> None:
-        self._options, self._checkpoint = options, checkpoint
+        self._options, self._kind, self._checkpoint = options, kind, checkpoint
         self._environment, self._logs, self._listener = environment, logs, listener
 
     def run(self, model: Mapping[str, Any]) -> BenchmarkResult:
@@ -129,7 +138,7 @@ class _Bench:
         # A camera slower than the network would measure the camera.
         full_hz = max(options.rate_hz, 1500 / network.median_ms)
         bare_hz, turns = self._turns(full_hz, network)
-        ours, naive = turns[_NODE], turns.get(_NAIVE, [])
+        ours, naive = turns[self._kind.name], turns.get(_NAIVE, [])
         return BenchmarkResult(
             machine=describe_machine(),
             model=model,
@@ -170,10 +179,10 @@ class _Bench:
     def _stages(self, network: Timing) -> dict[str, list[float]]:
         """Give the node each frame when it has answered the one before."""
         frames = _SKIP + _STAGE_FRAMES
-        listener = self._listener
-        with self._camera(_NODE) as children, listener.answers_of(_NODE) as answers:
-            children.start(_NODE, self._node())
-            listener.wait_until(lambda: listener.hears(_NODE), _START_LIMIT_S, children.check)
+        listener, name = self._listener, self._kind.name
+        with self._camera(name) as children, self._answers_of(name) as answers:
+            children.start(name, self._node())
+            listener.wait_until(lambda: listener.hears(name), _START_LIMIT_S, children.check)
             # Until camera and node have met, frames are lost; then it may have several.
             self._give_until_answered(answers, 0, _MEETING_S, children)
             self._let_rest(answers, network, children)
@@ -190,12 +199,12 @@ class _Bench:
         self, answers: Arrivals, before: int, lost_s: float, children: Children
     ) -> None:
         """Give the node a frame, and another after each `lost_s` without a new answer."""
-        give_up = time.monotonic() + _START_LIMIT_S
-        self._listener.give_turn(_NODE)
+        give_up, name = time.monotonic() + _START_LIMIT_S, self._kind.name
+        self._listener.give_turn(name)
         while not self._listener.wait_for(answers, before + 1, lost_s, children.check):
             if time.monotonic() > give_up:
-                raise self._no_answer(children, _NODE, before, before + 1)
-            self._listener.give_turn(_NODE)
+                raise self._no_answer(children, name, before, before + 1)
+            self._listener.give_turn(name)
 
     def _let_rest(self, answers: Arrivals, network: Timing, children: Children) -> None:
         """Wait until no more answers come."""
@@ -212,17 +221,17 @@ class _Bench:
         all of them alike. Returns the rate of each turn of the network, and the nodes' turns.
         """
         options, limit_s = self._options, self._limit_s(network)
-        names = [_NODE, _NAIVE] if options.naive else [_NODE]
+        names = [self._kind.name, _NAIVE] if options.naive else [self._kind.name]
         bare_hz: list[float] = []
         turns: dict[str, list[Arrivals]] = {name: [] for name in names}
         with self._camera(*names, rate_hz=rate_hz) as children, ExitStack() as stack:
             loop = children.start(_BARE, self._bare_loop())
-            children.start(_NODE, self._node())
+            children.start(self._kind.name, self._node())
             if options.naive:
                 children.start(_NAIVE, _module('naive_node', *self._model_arguments()))
             bare = BareTurns(loop, children.check, limit_s)
             answers = {
-                name: stack.enter_context(self._listener.answers_of(name)) for name in names
+                name: stack.enter_context(self._answers_of(name)) for name in names
             }
             for name in names:  # they load and warm up before anybody is measured
                 self._take_turn(name, answers[name], 1, network, children)
@@ -260,7 +269,9 @@ class _Bench:
         """Give a set of processes with a camera that publishes for the named ones."""
         rate = [] if rate_hz is None else ['--rate', str(rate_hz)]
         with Children(self._environment, self._logs) as children:
-            children.start('camera', _module('publisher', *rate, *self._size(), '--for', *names))
+            cameras = ['--cameras', *self._kind.cameras]
+            command = _module('publisher', *rate, *self._size(), *cameras, '--for', *names)
+            children.start('camera', command)
             self._listener.wait_until(
                 lambda: self._listener.camera_listens, _START_LIMIT_S, children.check
             )
@@ -269,14 +280,22 @@ class _Bench:
                 _say(complaint)
 
     def _node(self) -> list[str]:
-        topics = ('thermal/image_raw', 'thermal/camera_info')
+        topics = [
+            f'{camera}/{topic}'
+            for camera in self._kind.cameras
+            for topic in ('image_raw', 'camera_info')
+        ]
         parameters = {
             'checkpoint': self._checkpoint,
             'device': self._options.device,
             'warm_up_size': list(self._options.size),
         }
-        remaps = {topic: f'/{_NODE}/{topic}' for topic in topics}
-        return node_command(_NODE, parameters, remaps=remaps)
+        remaps = {topic: f'/{self._kind.name}/{topic}' for topic in topics}
+        return node_command(self._kind.name, parameters, remaps=remaps)
+
+    def _answers_of(self, name: str) -> AbstractContextManager[Arrivals]:
+        answer = DETECTIONS if name == _NAIVE else self._kind.answer
+        return self._listener.answers_of(name, answer)
 
     def _bare_loop(self, *arguments: str) -> list[str]:
         return _module('bare_loop', *arguments, *self._size(), *self._model_arguments())

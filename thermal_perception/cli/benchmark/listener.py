@@ -9,6 +9,7 @@ import time
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli.benchmark.publisher import TURN
+from thermal_perception.cli.node_kinds import DETECTIONS
 from thermal_perception.cli.ros import executor_of, message, qos, ros_node
 from thermal_perception.decode import stamp_ns_of
 
@@ -105,11 +106,18 @@ class BenchmarkListener:
         self._turns.publish(message('std_msgs/msg/String')(data=name))
 
     @contextmanager
-    def answers_of(self, node: str) -> Iterator[Arrivals]:
-        """Note the answers of a node and its stage times while the context lasts."""
-        arrivals = Arrivals()
+    def answers_of(
+        self, node: str, answer: tuple[str, str] = DETECTIONS
+    ) -> Iterator[Arrivals]:
+        """Note the answers of a node and its stage times while the context lasts.
+
+        Args:
+            node: its name.
+            answer: topic of the answers below it, and their type.
+        """
+        arrivals, (topic, msgtype) = Arrivals(), answer
         topics = {
-            f'/{node}/detections': ('vision_msgs/msg/Detection2DArray', arrivals.note),
+            f'/{node}/{topic}': (msgtype, arrivals.note),
             f'/{node}/stage_times': ('vision_msgs/msg/Classification', arrivals.note_stages),
         }
         subscriptions = [

@@ -1,4 +1,4 @@
-"""A camera driver for the benchmark: mono16 images and camera_info, for one node after another."""
+"""Camera drivers for the benchmark: images and camera_info, for one node after another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import count, cycle
 import time
 from typing import Any, TYPE_CHECKING
 
-from thermal_perception.cli.benchmark.scene import FRAME_ID, thermal_counts
+from thermal_perception.cli.benchmark.scene import colour_image, FRAME_ID, thermal_counts
 from thermal_perception.cli.pacer import Pacer
 from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.cli.ros import executor_of, message, qos, ros_node, spin
@@ -31,11 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rate', type=float, help='frames per second; default: one per turn')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
+    parser.add_argument('--cameras', nargs='+', default=['thermal'], help='of thermal, rgb')
     parser.add_argument('--for', nargs='+', required=True, dest='names', help='namespaces')
     options = parser.parse_args()
     die_with_parent()
     with suppress(KeyboardInterrupt), ros_node('benchmark_camera') as node:
-        camera = Camera(node, tuple(options.size), options.names)
+        camera = Camera(node, tuple(options.size), options.names, options.cameras)
         executor = executor_of(node)
         if options.rate is None:
             camera.on_turn = camera.publish
@@ -48,25 +49,37 @@ def main() -> None:
 
 
 class Camera:
-    """A camera whose images go to one of several namespaces, as `TURN` tells.
+    """Cameras whose images go to one of several namespaces, as `TURN` tells.
+
+    The thermal camera sends mono16, the other one bgr8 of the same size and stamp.
 
     Attributes:
         on_turn: called after each message on `TURN`.
     """
 
-    def __init__(self, node: Node, size: tuple[int, int], names: Sequence[str]) -> None:
-        """Open a publisher of images and one of camera_info for each name."""
+    def __init__(
+        self,
+        node: Node,
+        size: tuple[int, int],
+        names: Sequence[str],
+        cameras: Sequence[str] = ('thermal',),
+    ) -> None:
+        """Open a publisher of images and one of camera_info of each camera, for each name."""
         self._info = message('sensor_msgs/msg/CameraInfo')(height=size[0], width=size[1])
-        self._images = cycle([_image(number, size) for number in range(_DIFFERENT_IMAGES)])
+        self._images = cycle(
+            [[_image(camera, n, size) for camera in cameras] for n in range(_DIFFERENT_IMAGES)]
+        )
         # Drivers offer reliable delivery: best-effort and reliable subscribers can both connect.
         driver = qos(5, reliable=True)
         self._publishers = {
             name: [
-                node.create_publisher(message(f'sensor_msgs/msg/{kind}'), topic, driver)
-                for kind, topic in (
-                    ('Image', f'/{name}/thermal/image_raw'),
-                    ('CameraInfo', f'/{name}/thermal/camera_info'),
-                )
+                [
+                    node.create_publisher(
+                        message(f'sensor_msgs/msg/{kind}'), f'/{name}/{camera}/{topic}', driver
+                    )
+                    for kind, topic in (('Image', 'image_raw'), ('CameraInfo', 'camera_info'))
+                ]
+                for camera in cameras
             ]
             for name in (*names, NOBODY)
         }
@@ -77,24 +90,28 @@ class Camera:
         )
 
     def publish(self) -> None:
-        """Publish one image and its camera_info for whose turn it is, stamped now."""
-        image, info = next(self._images), self._info
+        """Publish a moment, stamped now, for whose turn it is: images and their camera_info."""
+        images, info = next(self._images), self._info
         sec, nanosec = divmod(time.time_ns(), 1_000_000_000)
-        for header in (image.header, info.header):
+        for header in (*(image.header for image in images), info.header):
             header.stamp.sec, header.stamp.nanosec, header.frame_id = sec, nanosec, FRAME_ID
-        images, infos = self._publishers[self._turn]
-        images.publish(image)
-        infos.publish(info)
+        for image, (publisher, infos) in zip(images, self._publishers[self._turn]):
+            publisher.publish(image)
+            infos.publish(info)
 
     def _take_turn(self, turn: Any) -> None:
         self._turn = turn.data
         self.on_turn()
 
 
-def _image(number: int, size: tuple[int, int]) -> Any:
-    image = message('sensor_msgs/msg/Image')(encoding='mono16', step=2 * size[1])
+def _image(camera: str, number: int, size: tuple[int, int]) -> Any:
+    if camera == 'thermal':
+        encoding, pixels = 'mono16', thermal_counts(number, size).astype('<u2')
+    else:
+        encoding, pixels = 'bgr8', colour_image(number, size)
+    image = message('sensor_msgs/msg/Image')(encoding=encoding, step=pixels[0].nbytes)
     image.height, image.width = size
-    image.data = array('B', thermal_counts(number, size).astype('<u2').tobytes())
+    image.data = array('B', pixels.tobytes())
     return image
 
 

@@ -30,3 +30,10 @@ def thermal_counts(number: int, size: tuple[int, int]) -> NDArray[np.uint16]:
         distance = ((x - centre_x) / 6) ** 2 + ((y - centre_y) / 14) ** 2
         counts += 900 * np.exp(-distance)
     return np.rint(counts).astype(np.uint16)
+
+
+def colour_image(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return (H, W, 3) uint8 B, G, R of the same scene, registered to the counts."""
+    counts = thermal_counts(number, size).astype(np.float32)
+    grey = np.clip((counts - 6900) / 6, 0, 255)
+    return np.stack([grey, 255 - grey, grey / 2], axis=2).astype(np.uint8)
