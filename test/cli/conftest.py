@@ -7,7 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from tiny import e2e_mfd, lite
+from tiny import e2e_mfd, lite, rgbt
 
 from thermal_perception.models.checkpoint import save_random
 from thermal_perception.models.record import CheckpointInfo
@@ -41,6 +41,16 @@ def pair_checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp('weights') / 'tiny_pair.safetensors'
     network = e2e_mfd(CLASS_NAMES)
     info = CheckpointInfo('tiny_pair', 'e2e_mfd', network, {}, CLASS_NAMES, (64, 96), 0.0)
+    save_random(path, info)
+    return path
+
+
+@pytest.fixture(scope='session')
+def label_checkpoint(tmp_path_factory):
+    """Return a file with random weights of a tiny network that labels pixels."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny_labels.safetensors'
+    names = ('unlabeled', 'car', 'person')
+    info = CheckpointInfo('tiny_labels', 'rgbt_segmentation', rgbt(names), {}, names, (64, 96))
     save_random(path, info)
     return path
 

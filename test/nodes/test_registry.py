@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from thermal_perception.nodes import registry
+from thermal_perception.resources import share_path
 
 
 @pytest.mark.parametrize('name', registry.NODES)
@@ -16,6 +17,14 @@ def test_each_node_has_an_entry_point_that_starts_it(name, monkeypatch):
     monkeypatch.setattr(registry, 'start', lambda name, args: started.append((name, args)) or 7)
     assert getattr(registry, name)(['--ros-args']) == 7
     assert started == [(name, ['--ros-args'])]
+
+
+@pytest.mark.parametrize('name', [name for name in registry.NODES if name != 'simulated_cameras'])
+def test_each_node_with_a_model_has_its_own_parameters_and_launch_file(name):
+    assert share_path('config', f'{name}.yaml').is_file()
+    text = share_path('launch', f'{name}.launch.py').read_text()
+    assert f'ros2 launch thermal_perception {name}.launch.py' in text
+    assert f"perception_launch('{name}'" in text
 
 
 def test_memory_is_set_up_before_the_module_of_the_node_is_imported(monkeypatch):

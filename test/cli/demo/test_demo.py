@@ -12,6 +12,7 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_typestore, Stores
 
 from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
+from thermal_perception.cli.demo.label_state import LabelState
 from thermal_perception.cli.demo.show import DemoOptions, make_folder, prepare
 from thermal_perception.cli.demo.sources import bag_images, node_parameters, replay_command
 from thermal_perception.cli.processes import command_of
@@ -174,6 +175,19 @@ def test_images_of_a_bag_are_found_raw_first_and_compressed_ones_go_to_the_sibli
     two = write_bag(tmp_path / 'two', left='Image', right='Image')
     with pytest.raises(DatasetError, match='expected exactly one'):
         bag_images(shown(checkpoint, two))
+
+
+def test_truth_of_a_bag_is_replayed_where_the_node_answers_with_boxes(
+    tmp_path, pair_checkpoint, label_checkpoint
+):
+    bag = write_bag(tmp_path / 'bag', thermal__image_raw='Image', rgb__image_raw='Image',
+                    ground_truth__detections='Image')
+    boxes, labels = shown(pair_checkpoint, bag), shown(label_checkpoint, bag)
+    assert '/ground_truth/detections' in replay_command(boxes)
+    assert '/ground_truth/detections' not in replay_command(labels)
+    assert labels.node == 'rgbt_segmentation'
+    assert isinstance(labels.state(), LabelState)
+    assert set(labels.recorders()) == {'overlay'}
 
 
 def test_two_cameras_of_a_bag_are_told_apart_by_their_names(tmp_path, pair_checkpoint):
