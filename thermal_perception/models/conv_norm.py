@@ -48,7 +48,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
         """Map (B, C, h, w) to (B, out, h / stride, w / stride), rounded up, zero where padded."""
         y = batch_norm(self.conv(x), self.norm, padding) if self.norm.training else self._folded(x)
-        return blank(self._activation(y), padding)
+        return blank(self._activation(y), padding, inplace=True)
 
     def _folded(self, x: Tensor) -> Tensor:
         """Convolve with the norm folded into the kernel, which spares a pass over the map."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn, Tensor
 
 from thermal_perception.models.conv_norm import ConvNorm
-from thermal_perception.models.padding import blank
+from thermal_perception.models.padding import blank, padding_at
 from thermal_perception.models.rgbt_segmentation.layers import ChannelGate, resize
 from thermal_perception.models.rgbt_segmentation.pyramid import PanPyramid
 
@@ -75,14 +75,15 @@ class Decoder(nn.Module):
             padding: (B, H, W) bool or None.
             enlarge: see `RgbtSegmentation.forward`.
         """
-        levels = list(self.pyramid(features, padding).values())  # finest first
-        context = self.context_factor(features, padding)
-        fine = self._aggregated([level * context for level in levels], padding)
-        logits = self.main(fine, padding)
+        cells = padding_at(padding, features[min(features)].shape[-2:])
+        levels = list(self.pyramid(features, cells).values())  # finest first
+        context = self.context_factor(features, cells)
+        fine = self._aggregated([level * context for level in levels], cells)
+        logits = self.main(fine, cells)
         if not self.training:
             return Decoded(resize(logits, size, padding) if enlarge else logits, None, ())
-        auxiliary = self.auxiliary(levels[_AUXILIARY_LEVEL], padding)
-        deep = [blank(head(level), padding) for head, level in zip(self.deep, levels)]
+        auxiliary = self.auxiliary(levels[_AUXILIARY_LEVEL], cells)
+        deep = [blank(head(level), cells) for head, level in zip(self.deep, levels)]
         return Decoded(
             resize(logits, size, padding),
             resize(auxiliary, size, padding),

@@ -72,9 +72,9 @@ class Encoder(ConvNeXtV2):
 
 
 def _padded_stage(stage: Stage, x: Tensor, padding: Tensor) -> Tensor:
-    x = blank(stage.downsample(x), padding)
+    x = blank(stage.downsample(x), padding, inplace=True)
     for block in stage.blocks:
-        x = blank(_padded_block(cast('Block', block), x, padding), padding)
+        x = blank(_padded_block(cast('Block', block), x, padding), padding, inplace=True)
     return x
 
 
@@ -82,7 +82,7 @@ def _padded_block(block: Block, x: Tensor, padding: Tensor) -> Tensor:
     """Run a block whose response norm, which looks at the whole map, counts no padded cell."""
     y = block.norm(block.conv_dw(x).permute(0, 2, 3, 1))  # [batch, height, width, channels]
     hidden = F.gelu(block.mlp.fc1(y)).permute(0, 3, 1, 2)
-    hidden = blank(hidden, padding).permute(0, 2, 3, 1)
+    hidden = blank(hidden, padding, inplace=True).permute(0, 2, 3, 1)
     return x + block.mlp.fc2(block.mlp.grn(hidden)).permute(0, 3, 1, 2)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.models.padding import blank, reduce
+from thermal_perception.models.padding import blank, padding_at, reduce
 from thermal_perception.models.rgbt_segmentation.decoder import Decoder
 from thermal_perception.models.rgbt_segmentation.encoders import Encoders, STRIDES
 from thermal_perception.models.rgbt_segmentation.frequency_fusion import FrequencyFusion
@@ -98,11 +98,12 @@ class RgbtSegmentation(nn.Module):
         """
         images = self._images({'thermal': thermal, 'rgb': rgb})
         size = next(image.shape[-2:] for image in images.values() if image is not None)
+        cells = padding_at(padding, [length // cell_side(self.config) for length in size])
         features = {
-            camera: self.backbone.of(camera)(x, padding)
+            camera: self.backbone.of(camera)(x, cells)
             for camera, x in self._normalised(images, padding, present).items()
         }
-        maps, readings = self._fused(features, padding)
+        maps, readings = self._fused(features, cells)
         decoded = self.decoder(maps, size, padding, enlarge=enlarge)
         return RgbtSegmentationOutput(decoded.logits, decoded.auxiliary, decoded.deep, readings)
 
