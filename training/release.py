@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.config import read_yaml
-from thermal_perception.errors import ConfigError
+from thermal_perception.errors import CheckpointError, ConfigError
 from thermal_perception.models.checkpoint import (
     fingerprint_of,
     load_checkpoint,
@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--suppress-iou', type=float, help='overlap from which a box repeats a better one'
     )
+    parser.add_argument(
+        '--average', type=Path, help='another checkpoint of the same model; the mean is released'
+    )
     parser.add_argument('--output', type=Path, required=True, help='.safetensors file to write')
 
 
@@ -57,8 +60,11 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: if a fact is missing or a result belongs to other weights.
+        CheckpointError: if a checkpoint cannot be read, or two of different models be averaged.
     """
     checkpoint = load_checkpoint(args.checkpoint)
+    if args.average is not None:
+        checkpoint = averaged(checkpoint, load_checkpoint(args.average), where=str(args.average))
     facts = read_yaml(args.facts)
     missing = [name for name in FIELDS if name not in facts]
     if missing:
@@ -82,6 +88,29 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.output}: found {size} bytes, expected at most {LIMIT_BYTES}')
     card = card_text(load_checkpoint(args.output), facts, size)
     args.output.with_suffix('.md').write_text(card, encoding='utf-8')
+
+
+def averaged(first: Checkpoint, second: Checkpoint, *, where: str) -> Checkpoint:
+    """Return the record of `first` with the mean of both weights.
+
+    Two stages of one training lie in one basin, where the mean is often better than either.
+
+    Source: Wortsman et al., Model soups, arXiv 2203.05482.
+
+    Raises:
+        CheckpointError: if they are not of the same model.
+    """
+    for name in ('model', 'config', 'class_names'):
+        found, expected = getattr(second.info, name), getattr(first.info, name)
+        if found != expected:
+            raise CheckpointError(f'{where}: found {name} {found}, expected {expected}')
+    state = {
+        name: ((value.float() + second.state[name].float()) / 2).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in first.state.items()
+    }
+    return replace(first, state=state)
 
 
 def without_folders(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from thermal_perception.errors import ConfigError
+from thermal_perception.errors import CheckpointError, ConfigError
 from thermal_perception.models.checkpoint import load_checkpoint, save_random
 from thermal_perception.models.record import CheckpointInfo
 from training import release
@@ -55,6 +57,26 @@ def write_result(tmp_path: Path, fingerprint: str) -> Path:
     path = tmp_path / 'result.json'
     path.write_text(json.dumps({'fingerprint': fingerprint, 'images': 7, 'metrics': metrics}))
     return path
+
+
+def test_the_mean_of_two_stages_can_be_released(tmp_path: Path, trained: Path):
+    other = tmp_path / 'other.safetensors'
+    save_random(other, load_checkpoint(trained).info, seed=5)
+    mean = load_checkpoint(released(tmp_path, trained, '--average', str(other)))
+    states = [load_checkpoint(path).state for path in (trained, other)]
+    for name, value in mean.state.items():
+        expected = (states[0][name].double() + states[1][name].double()) / 2
+        torch.testing.assert_close(value.double(), expected, rtol=1e-3, atol=1e-4)
+    assert any(not torch.equal(states[0][n], states[1][n]) for n in mean.state)
+
+
+def test_weights_of_different_models_have_no_mean(tmp_path: Path, trained: Path):
+    other = tmp_path / 'other.safetensors'
+    save_random(other, replace(load_checkpoint(trained).info, model='wide'))
+    with pytest.raises(
+        CheckpointError, match='other.safetensors: found model wide, expected tiny'
+    ):
+        released(tmp_path, trained, '--average', str(other))
 
 
 def test_release_keeps_the_fingerprint_and_adds_the_record(tmp_path: Path, trained: Path):
