@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 import threading
 from typing import Any, TYPE_CHECKING, TypeVar
 
@@ -32,7 +33,7 @@ P = TypeVar('P', bound=PerceptionParameters)
 _FOLLOW_PERIOD_S = 0.5
 
 
-class PerceptionNode(ManagedNode[P]):
+class PerceptionNode(ManagedNode[P], ABC):
     """Perceives moment after moment, one inference at a time, the newest first.
 
     A subclass says what comes in (`make_inputs`) and what goes out (`make_outputs`).
@@ -77,6 +78,7 @@ class PerceptionNode(ManagedNode[P]):
 
     # For subclasses
 
+    @abstractmethod
     def make_inputs(
         self, put: Callable[[Moment], None], forget: Callable[[], None]
     ) -> ThermalInput[P]:
@@ -85,7 +87,6 @@ class PerceptionNode(ManagedNode[P]):
         Raises:
             ThermalPerceptionError: if the parameters do not allow it.
         """
-        raise NotImplementedError
 
     def make_outputs(self) -> DetectorOutputs:
         """Create the publishers."""

@@ -83,11 +83,11 @@ class E2eMfdTask(Task):
         head = self.model.head
         boxes = [target.boxes for target in batch.targets]
         proposals = noised_proposals(boxes, head.config, head.schedule)
+        cameras = _cameras(batch)
         output = self.model(
-            batch.thermal.contiguous(memory_format=torch.channels_last),
-            batch.rgb.contiguous(memory_format=torch.channels_last),
+            *cameras,
             batch.padding,
-            present=batch.present,
+            present=None if None in cameras else batch.present,
             proposals=proposals,
         )
         with torch.autocast(batch.thermal.device.type, enabled=False):
@@ -100,12 +100,14 @@ class E2eMfdTask(Task):
     def _fusion_terms(self, output: E2eMfdOutput, batch: Batch) -> dict[str, Tensor]:
         assert output.fusion is not None  # it was asked for
         assert batch.rgb is not None
+        both = _everywhere(batch) if batch.present is None else batch.present.all(1)
+        if not bool(both.any()):
+            # Every process must reach every weight, or those that wait for its gradients hang.
+            sums = [p.float().sum() for p in self.model.orppt.parameters()]
+            return {'none': 0.0 * torch.stack(sums).sum()}
         fused, sizes = output.fusion.fused, image_sizes(batch.thermal, batch.padding)
         shape = (batch.thermal.shape[-2], batch.thermal.shape[-1])
         objects = object_mask(batch.targets, sizes, shape)
-        both = _everywhere(batch) if batch.present is None else batch.present.all(1)
-        if not bool(both.any()):
-            return {'none': 0.0 * fused.float().sum()}
         return self._fusion(
             fused[both],
             visible=brightness(batch.rgb)[both],
@@ -123,6 +125,16 @@ class E2eMfdTask(Task):
         stages = [StageOutput(s.logits[known], s.boxes[known]) for s in output.stages]
         targets = [t for t, is_known in zip(batch.targets, known.tolist()) if is_known]
         return self._detection(stages, targets, image_sizes(batch.thermal, batch.padding)[known])
+
+
+def _cameras(batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+    """Return thermal and colour images; None for a camera that no sample has."""
+    there = (True, True) if batch.present is None else batch.present.any(0).tolist()
+    thermal, rgb = (
+        image.contiguous(memory_format=torch.channels_last) if image is not None and seen else None
+        for image, seen in zip((batch.thermal, batch.rgb), there)
+    )
+    return thermal, rgb
 
 
 def _everywhere(batch: Batch) -> Tensor:

@@ -112,6 +112,15 @@ def test_samples_without_a_camera_teach_detection_alone():
     assert terms['detection/class'] > 0
 
 
+def test_a_camera_that_no_sample_has_is_not_looked_at():
+    task, _ = make_task()
+    blind = make_sample(0, missing='rgb', rgb=np.full((*SIZE, 3), np.nan, np.float32))
+    losses = task.train()(Sealed(make_batch([blind, blind]))).losses
+    torch.stack(list(losses.values())).sum().backward()
+    wanted = [p for p in task.parameters() if p.requires_grad]
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in wanted)
+
+
 def test_a_mixed_batch_counts_each_sample_where_it_belongs():
     torch.manual_seed(5)
     task, _ = make_task()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Generic, TYPE_CHECKING, TypeVar
@@ -76,7 +77,7 @@ def _number(level: bytes | int) -> int:
     return level[0] if isinstance(level, bytes) else level
 
 
-class DemoState(Generic[T]):
+class DemoState(ABC, Generic[T]):
     """Counts answers and matches them with the truth of the same stamp.
 
     Attributes:
@@ -144,41 +145,41 @@ class DemoState(Generic[T]):
 
     # What a kind of answer brings
 
+    @abstractmethod
     def read_answer(self, message: Any) -> T:
         """Turn a message of the node into what `take_answer` takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_truth(self, message: Any) -> T:
         """Turn a message of the simulator into what `take_truth` takes."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def found(self) -> bool:
         """True once anything was found."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def now_by_class(self) -> Mapping[str, float]:
         """How much of each class the latest answer has."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def by_class(self) -> Mapping[str, float]:
         """How much of each class there was."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def scores(self) -> Mapping[str, float | None]:
         """How well answers agree with the truth, fractions; the first ones matter most."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _compare(self, answer: T, truth: T) -> None:
         """Score an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _count(self, answer: T) -> None:
         """Note what an answer has."""
-        raise NotImplementedError
 
     def _meet(self, own: dict[int, T], new: T) -> None:
         """Keep `new` until its counterpart comes, then score the pair."""
