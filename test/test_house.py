@@ -114,6 +114,30 @@ def test_every_room_has_a_row_in_the_table():
     assert {room_of(file) for file in HOUSE.rglob('*.py')} == set(RULES)
 
 
+NODES = {
+    'parameters': set(),
+    'base': {'parameters'},
+    'cameras': {'parameters', 'base'},
+    'perception': {'parameters', 'base', 'cameras'},
+    'simulator': {'parameters', 'base'},
+}
+
+
+@pytest.mark.parametrize('room', NODES)
+def test_room_of_the_nodes_knows_only_those_below_it(room):
+    files = list((HOUSE / 'nodes' / room).glob('*.py'))
+    assert files, f'there is no room nodes/{room}'
+    prefix = 'thermal_perception.nodes.'
+    known = {name.removeprefix(prefix).split('.')[0]
+             for file in files for name in imports(file) if name.startswith(prefix)}
+    assert known - {room} <= NODES[room]
+
+
+def test_every_room_of_the_nodes_has_a_row_in_the_table():
+    folders = {file.parent.name for file in (HOUSE / 'nodes').glob('*/*.py')}
+    assert folders == set(NODES)
+
+
 def test_import_of_a_forbidden_room_is_noticed(tmp_path):
     file = tmp_path / 'module.py'
     file.write_text('def late():\n  from thermal_perception.nodes.x import y\n  import rclpy.qos')

@@ -34,7 +34,7 @@ try:
     from thermal_perception.encode import to_image
     from thermal_perception.nodes.e2e_mfd import E2eMfdNode
     from thermal_perception.nodes.fusion_detr import FusionDetrNode
-    from thermal_perception.nodes.perception_node import PerceptionNode
+    from thermal_perception.nodes.perception.perception_node import PerceptionNode
     from thermal_perception.nodes.rgbt_segmentation import RgbtSegmentationNode
 except ModuleNotFoundError as error:
     if error.name.startswith('thermal_perception'):

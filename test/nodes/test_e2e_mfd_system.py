@@ -16,7 +16,7 @@ from vision_msgs.msg import Detection2DArray
 
 from thermal_perception.geometry import Camera, CameraPair, invert, RgbToThermal, to_xyz_quat
 from thermal_perception.nodes.e2e_mfd import E2eMfdNode
-from thermal_perception.nodes.perceivers import load_perceiver
+from thermal_perception.nodes.perception.perceivers import load_perceiver
 from thermal_perception.nodes.simulated_cameras import SimulatedCamerasNode
 from thermal_perception.simulation import default_rig
 

@@ -265,7 +265,7 @@ def test_camera_info_is_only_listened_to_while_the_overlay_is(running):
 def test_overlay_is_not_drawn_without_subscribers(running, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        'thermal_perception.nodes.outputs.draw_overlay', lambda *a: drawn.append(a)
+        'thermal_perception.nodes.perception.outputs.draw_overlay', lambda *a: drawn.append(a)
     )
     running.images.publish(running.image())
     running.until(lambda: running.detections)

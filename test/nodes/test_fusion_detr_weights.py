@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
-from thermal_perception.nodes.perceivers import load_perceiver
+from thermal_perception.nodes.perception.perceivers import load_perceiver
 
 pytest.importorskip('torch')
 

@@ -18,9 +18,9 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 import yaml
 
 from thermal_perception.decode import decode_image, stamp_ns_of
-from thermal_perception.nodes.parameters import parameter_fields, ros_value
+from thermal_perception.nodes.parameters.parameter_set import parameter_fields, ros_value
+from thermal_perception.nodes.parameters.simulated_cameras import SimulatedCamerasParameters
 from thermal_perception.nodes.simulated_cameras import SimulatedCamerasNode
-from thermal_perception.nodes.simulated_cameras_parameters import SimulatedCamerasParameters
 from thermal_perception.resources import share_path
 from thermal_perception.simulation import default_rig, render, Scene, ThermalSensor
 

@@ -148,7 +148,7 @@ def use_dds_profile(environment: MutableMapping[str, str]) -> None:
 
     Publishers of images need it as much as subscribers do.
     """
-    import_module('thermal_perception.nodes.dds').use_dds_profile(environment)
+    import_module('thermal_perception.nodes.base.dds').use_dds_profile(environment)
 
 
 def free_domain_id(taken: Container[int] | None = None) -> int:

@@ -7,18 +7,19 @@ from typing import Any, TYPE_CHECKING
 from sensor_msgs.msg import Image
 
 from thermal_perception.encode import to_encoding
-from thermal_perception.nodes.e2e_mfd_parameters import E2eMfdParameters
-from thermal_perception.nodes.entry import run_node
-from thermal_perception.nodes.outputs import DetectorOutputs, heard
-from thermal_perception.nodes.pair_node import PairNode
-from thermal_perception.nodes.qos import output_qos
+from thermal_perception.nodes.base.entry import run_node
+from thermal_perception.nodes.base.publishers import heard
+from thermal_perception.nodes.base.qos import output_qos
+from thermal_perception.nodes.parameters.e2e_mfd import E2eMfdParameters
+from thermal_perception.nodes.perception.outputs import DetectorOutputs
+from thermal_perception.nodes.perception.pair_node import PairNode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from sensor_msgs.msg import CameraInfo
 
-    from thermal_perception.nodes.managed import ManagedNode
+    from thermal_perception.nodes.base.managed import ManagedNode
     from thermal_perception.types import FrameSet, Output, Perception
 
 

@@ -7,19 +7,20 @@ from typing import Any, TYPE_CHECKING
 from vision_msgs.msg import Classification
 
 from thermal_perception.encode import to_classification
-from thermal_perception.nodes.entry import run_node
-from thermal_perception.nodes.fusion_detr_parameters import FusionDetrParameters
-from thermal_perception.nodes.outputs import DetectorOutputs, heard
-from thermal_perception.nodes.perception_node import PerceptionNode
-from thermal_perception.nodes.thermal_input import ThermalInput
+from thermal_perception.nodes.base.entry import run_node
+from thermal_perception.nodes.base.publishers import heard
+from thermal_perception.nodes.cameras.thermal_input import ThermalInput
+from thermal_perception.nodes.parameters.fusion_detr import FusionDetrParameters
+from thermal_perception.nodes.perception.outputs import DetectorOutputs
+from thermal_perception.nodes.perception.perception_node import PerceptionNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from sensor_msgs.msg import CameraInfo
 
-    from thermal_perception.nodes.managed import ManagedNode
-    from thermal_perception.nodes.moment import Moment
+    from thermal_perception.nodes.base.managed import ManagedNode
+    from thermal_perception.nodes.cameras.moment import Moment
     from thermal_perception.types import FrameSet, Output, Perception
 
 

@@ -7,12 +7,13 @@ from typing import Any, TYPE_CHECKING
 from sensor_msgs.msg import Image
 
 from thermal_perception.encode import LabelPainter, to_palette
-from thermal_perception.nodes.entry import run_node
-from thermal_perception.nodes.outputs import DetectorOutputs, heard
-from thermal_perception.nodes.pair_node import PairNode
-from thermal_perception.nodes.perceivers import load_perceiver
-from thermal_perception.nodes.qos import latched_qos, output_qos
-from thermal_perception.nodes.rgbt_segmentation_parameters import RgbtSegmentationParameters
+from thermal_perception.nodes.base.entry import run_node
+from thermal_perception.nodes.base.publishers import heard
+from thermal_perception.nodes.base.qos import latched_qos, output_qos
+from thermal_perception.nodes.parameters.rgbt_segmentation import RgbtSegmentationParameters
+from thermal_perception.nodes.perception.outputs import DetectorOutputs
+from thermal_perception.nodes.perception.pair_node import PairNode
+from thermal_perception.nodes.perception.perceivers import load_perceiver
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sensor_msgs.msg import CameraInfo
 
-    from thermal_perception.nodes.managed import ManagedNode
-    from thermal_perception.nodes.perceivers import PerceiverLike
+    from thermal_perception.nodes.base.managed import ManagedNode
+    from thermal_perception.nodes.perception.perceivers import PerceiverLike
     from thermal_perception.types import FrameSet, Output, Perception
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.errors import ConfigError
-from thermal_perception.nodes.camera_faults import FaultyStream
-from thermal_perception.nodes.diagnostics import Finding, Health, Level
-from thermal_perception.nodes.entry import run_node
-from thermal_perception.nodes.managed import ManagedNode
-from thermal_perception.nodes.simulated_cameras_parameters import SimulatedCamerasParameters
-from thermal_perception.nodes.simulated_outputs import CameraOutputs, TruthOutputs
-from thermal_perception.nodes.statistics import EventCounter, RateMeter
-from thermal_perception.nodes.worker import Worker
+from thermal_perception.nodes.base.diagnostics import Finding, Health, Level
+from thermal_perception.nodes.base.entry import run_node
+from thermal_perception.nodes.base.managed import ManagedNode
+from thermal_perception.nodes.base.statistics import EventCounter, RateMeter
+from thermal_perception.nodes.base.worker import Worker
+from thermal_perception.nodes.parameters.simulated_cameras import SimulatedCamerasParameters
+from thermal_perception.nodes.simulator.camera_faults import FaultyStream
+from thermal_perception.nodes.simulator.simulated_outputs import CameraOutputs, TruthOutputs
 from thermal_perception.simulation import default_rig, render, Scene, ThermalSensor
 from thermal_perception.synchronise import NewestSlot
 

@@ -1,0 +1,1 @@
+"""What every node has, whatever it does: life cycle, QoS, diagnostics, threads."""

@@ -1,0 +1,79 @@
+"""From command line to a running node, and back to a clean end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from thermal_perception.errors import ThermalPerceptionError
+from thermal_perception.nodes.base.dds import use_dds_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rclpy.node import Node
+
+
+def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Run one node until SIGINT, SIGTERM or its own end of the context.
+
+    Inference runs in a thread of its own, so one executor thread serves all callbacks.
+
+    Args:
+        make_node: constructs the node once ROS is up.
+        args: arguments for rclpy; None takes those of the process.
+
+    Returns:
+        Exit code: 0 after a requested end, 1 if the node could not be made.
+    """
+    try:
+        use_dds_profile(os.environ)
+    except ThermalPerceptionError as error:
+        return _complain(error)
+    rclpy.init(args=None if args is None else list(args))
+    node = None
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ParameterException, ThermalPerceptionError) as error:
+        return _complain(error)
+    except Exception:
+        if rclpy.ok():
+            raise
+        # The process was told to end while a callback was about to publish.
+    finally:
+        with _undisturbed():
+            if node is not None:
+                node.destroy_node()
+            rclpy.try_shutdown()
+    return 0
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore SIGINT while we end: a second one, or `ros2 launch`'s beside the terminal's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals go to the main thread
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _complain(error: Exception) -> int:
+    print(error, file=sys.stderr)
+    return 1

@@ -1,0 +1,1 @@
+"""What comes in: images from topics, checked, paired and registered."""

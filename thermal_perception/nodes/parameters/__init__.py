@@ -1,0 +1,1 @@
+"""Parameters of every node, declared once as fields of dataclasses."""

@@ -1,0 +1,1 @@
+"""What nodes with a model have: one inference at a time, results, their state."""

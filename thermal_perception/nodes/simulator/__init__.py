@@ -1,0 +1,1 @@
+"""What the node of simulated cameras publishes, and the faults it can have."""
