@@ -46,7 +46,8 @@ class SetUp:
         else:
             self.install_wheels()
             self.install_overlay(python)
-        names = ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')
+        names = ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml',
+                 'scripts/set_up/environment.py')
         self.step('package', digest(str(ROOT), files=[ROOT / name for name in names]),
                   'installing thermal_perception from this checkout',
                   self.environment.install_package)

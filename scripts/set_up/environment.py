@@ -13,13 +13,18 @@ from machine import clean_environment, Python, SetUpError
 
 DEFAULT_TORCH = 'torch==2.13.0'
 PACKAGE = 'thermal_perception'
-COMMANDS = ('fusion_detr', 'simulated_cameras', 'thermal-perception')
 
 _PRINT_CV2 = 'from importlib.util import find_spec; print(find_spec("cv2"))'
 _PRINT_PINS = """
 from importlib.metadata import version
 import sys
 print(*(f'{name}=={version(name)}' for name in sys.argv[1:]), sep='\\n')
+"""
+_PRINT_COMMANDS = """
+from importlib.metadata import distribution
+import sys
+entries = distribution(sys.argv[1]).entry_points
+print(*(entry.name for entry in entries if entry.group == 'console_scripts'))
 """
 
 
@@ -127,7 +132,8 @@ class Environment:
             link(share / PACKAGE / name, self.root / name)
         marker = Path('ament_index', 'resource_index', 'packages', PACKAGE)
         link(share / marker, self.root / 'resource' / PACKAGE)
-        for name in COMMANDS:  # where `ros2 run` and launch files look
+        for name in self.python_run(_PRINT_COMMANDS, PACKAGE).split():
+            # where `ros2 run` and launch files look
             link(self.venv / 'lib' / PACKAGE / name, self.venv / 'bin' / name)
 
 

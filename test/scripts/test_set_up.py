@@ -202,6 +202,16 @@ def test_link_replaces_an_older_link_and_moves_with_the_checkout(parts, tmp_path
     assert place.resolve() == tmp_path / 'config'
 
 
+def test_every_node_lies_where_ros2_run_and_launch_files_look(parts, tmp_path, monkeypatch):
+    environment = parts.environment.Environment(ROOT, tmp_path / '.venv')
+    environment.python = Path(sys.executable)
+    monkeypatch.setattr(type(environment), 'pip_install', lambda *_: None)
+    environment.install_package()
+    places = tmp_path / '.venv' / 'lib' / 'thermal_perception'
+    assert {place.name for place in places.iterdir()} == {
+        'e2e_mfd', 'fusion_detr', 'rgbt_segmentation', 'simulated_cameras', 'thermal-perception'}
+
+
 def test_step_runs_once_and_again_when_its_key_changes_or_it_failed(parts, tmp_path, capsys):
     main = importlib.util.spec_from_file_location('set_up', SCRIPTS / '__main__.py')
     module = importlib.util.module_from_spec(main)
