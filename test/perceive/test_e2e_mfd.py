@@ -8,11 +8,14 @@ import numpy as np
 from numpy.testing import assert_array_equal
 import pytest
 from tiny import e2e_mfd
+import torch
 
 from thermal_perception.errors import PreprocessError
 from thermal_perception.models.checkpoint import save_random
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
+from thermal_perception.perceive.e2e_mfd import E2eMfdSystem, Found
+from thermal_perception.perceive.system import Limits
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
@@ -55,6 +58,25 @@ def test_a_pair_gives_boxes_and_a_colour_image_in_the_thermal_frame(perceiver: P
     assert found.fused.image.dtype == np.uint8
     assert found.fused.cameras == ('thermal', 'rgb')
     assert (found.fused.stamp_ns, found.fused.frame_id) == (7, 'thermal_optical')
+
+
+def test_sides_that_are_no_multiples_of_32_are_padded_for_the_network_and_cropped_back():
+    record = CheckpointInfo('tiny', 'e2e_mfd', {}, {'pad_multiple': 32}, CLASSES)
+    system = E2eMfdSystem(record, limits=Limits(), where='test')
+    frames = FrameSet(thermal((500, 333)), colour((500, 333)))
+    call = system.prepare(frames, {'detections', 'fused_grey'})
+    image, rgb, padding = call.inputs
+    assert image.shape == (1, 1, 512, 352)
+    assert rgb.shape == (1, 3, 512, 352)
+    assert not padding[0, :500, :333].any()
+    assert padding[0, 500:].all() and padding[0, :, 333:].all()
+
+    whole = torch.tensor([[[0.5, 0.5, 1.0, 1.0]]])
+    fused = torch.where(padding, 1.0, image[:, 0])[None]  # white where padded
+    found = system.finish(Found(fused, torch.zeros(1, 1, 2), whole), call, frames)
+    assert found.fused is not None
+    assert_array_equal(found.fused.image, noise(500, 333))
+    assert_array_equal(found.detections.boxes_xyxy_px[0], [0, 0, 333, 500])
 
 
 def test_grey_is_the_brightness_of_the_colour_image(perceiver: Perceiver):
