@@ -19,10 +19,14 @@ def read(name):
     return from_mapping(CheckpointInfo, values, where=str(path))
 
 
-def build(name):
+def build(name, **changes):
     info = read(name)
     with torch.device('meta'):
-        return make_model(info.architecture, info.config, where=name).eval()
+        return make_model(info.architecture, {**info.config, **changes}, where=name).eval()
+
+
+def count(parameters):
+    return sum(p.numel() for p in parameters)
 
 
 def gigamacs(model, size, **options):
@@ -44,7 +48,7 @@ def test_record_of_a_model_file_is_complete(name):
 
 def test_lite_is_small_enough_for_a_robot():
     model = build('e2e_mfd_lite')
-    assert sum(p.numel() for p in model.parameters()) <= 12e6
+    assert count(model.parameters()) <= 12e6
     assert gigamacs(model, (512, 640)) <= 25
 
 
@@ -57,8 +61,18 @@ def test_fusing_alone_leaves_the_head_out():
 
 def test_published_model_has_the_published_size():
     model = build('e2e_mfd_r50')
-    counts = {n: sum(p.numel() for p in m.parameters()) for n, m in model.named_children()}
-    assert counts['head'] == 83_759_932
-    assert counts['pyramid'] == 3_344_384
+    assert count(model.head.stages[0].parameters()) == 13_741_194
+    assert count(model.head.parameters()) == 83_759_932
+    assert count(model.pyramid.parameters()) == 3_344_384
+    assert count(model.shared_parameters()) == 26_576_896
+    detector = (model.backbone, model.pyramid, model.head)
+    assert sum(count(part.parameters()) for part in detector) == 110_559_228
+    assert count(model.orppt.pixels.parameters()) == 222_816
     assert model.config.detection.proposals == 500
     assert model.config.fusion.reduction == 1
+
+
+def test_published_model_with_the_fusion_branch_of_the_released_code_has_its_size():
+    released = {'region': 'sk', 'gate': 'hard_sigmoid'}
+    model = build('e2e_mfd_r50', fusion=released)
+    assert count(model.orppt.parameters()) == 516_294
