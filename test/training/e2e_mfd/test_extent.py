@@ -61,6 +61,17 @@ def test_zeros_darken_the_border_and_replication_does_not():
     assert_close(extent.blur(image, [0.25, 0.5, 0.25], 'replicate'), image)
 
 
+@pytest.mark.parametrize('side', WEIGHTS)
+def test_detail_of_a_constant_is_zero_away_from_a_border_of_zeros(side):
+    image, reach = torch.full((1, 1, 12, 14), 0.6), side // 2
+    detail = image - Extent.of(image, None).blur(image, gaussian(side, 2.0), 'zero')
+    inner = detail[..., reach:-reach, reach:-reach]
+    assert_close(inner, torch.zeros_like(inner), atol=1e-6, rtol=0)
+    outside = sum(WEIGHTS[side][:reach])  # of the window at the first column
+    assert_close(detail[0, 0, 6, 0], torch.tensor(0.6 * outside), atol=1e-4, rtol=0)
+    assert (detail[0, 0, 6, :reach] > 0.01).all()
+
+
 @pytest.mark.parametrize('border', BORDERS)
 def test_blur_equals_the_convolution(border):
     image, window = noise(2, 3, 9, 13), gaussian(5, 1.0)

@@ -33,9 +33,10 @@ def test_defaults_are_the_three_published_terms():
     assert set(loss(noise(0), noise(1), noise(2))) == {'ssim', 'pixel', 'gradient'}
 
 
-def test_equal_images_cost_nothing():
+@pytest.mark.parametrize('share', [0.0, 0.5, 1.0], ids=['no object', 'objects', 'all objects'])
+def test_equal_images_cost_nothing(share):
     x = noise(0)
-    for value in loss(x, x, x).values():
+    for value in loss(x, x, x, noise(1) < share).values():
         assert_close(value, torch.tensor(0.0), atol=1e-5, rtol=0)
 
 
