@@ -29,7 +29,7 @@ class FusionLossConfig:
         gradient_norm: `l1` as in the released code, `squared` as in the paper.
         border: what filters of the published terms see beyond the image: `zero`, as released, or
             its outermost pixels (`replicate`).
-        fidelity_weight: ours: of information that is lost (VIF).
+        fidelity_weight: ours: of information that is lost, of either image (VIF).
         edge_weight: ours: of the distance from the slopes of the stronger edge (Qabf).
         edge_scales: sizes at which slopes are compared, each half of the one before.
         difference_weight: ours: of what u has beyond one image and is not the other one (SCD).

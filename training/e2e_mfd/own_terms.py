@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
 _VIF_SIDES = (17, 9, 5, 3)
 _VIF_NOISE = 2.0  # variance of the observer's noise, squared grey levels
+_NOTHING = 1e-6  # information, below which an image has none
+_LEAST_KEPT = 1e-3  # share of information below which the loss does not grow any more
 _FLAT = 1e-2  # variance that holds no information, squared grey levels; above rounding
 
 
 def fidelity_loss(u: Tensor, sources: Tensor, extent: Extent) -> Tensor:
-    """Return 2 - VIF(v, u) - VIF(y, u), mean over images; below 0 with more contrast than both.
+    """Return -log VIF(source, u), mean over images; each source counts by what it has to tell.
 
     The visual information fidelity is that of `thermal_perception.evaluation.image_fusion`, with
-    slopes everywhere. Scales whose window an image does not hold are left out, and so are sources
-    without information, as a lens cap gives.
+    slopes everywhere: the share of a source's information that u still tells. A copy of one source
+    has a larger sum of both than most fusions, so the sum must not be what is asked for; the
+    logarithm makes losing all of one source dear. Scales whose window an image does not hold are
+    left out, and so are sources without information, as a lens cap gives.
 
     Source: Sheikh and Bovik, Image Information and Visual Quality, IEEE TIP 15(2), 2006.
     """
@@ -48,8 +52,9 @@ def fidelity_loss(u: Tensor, sources: Tensor, extent: Extent) -> Tensor:
         known, still_known = _information(a, b, window)
         valid = extent.shrunk(side - 1)
         whole, kept = whole + valid.sums(known), kept + valid.sums(still_known)
-    lost = torch.where(whole > 1e-6, 1 - kept / whole.clamp(min=1e-6), 0.0)
-    return lost.sum(1).mean()
+    share = whole / whole.sum(1, keepdim=True).clamp(min=_NOTHING)
+    lost = -torch.log(kept / whole.clamp(min=_NOTHING) + _LEAST_KEPT)
+    return (share * lost).sum(1).mean()
 
 
 def _information(a: Tensor, b: Tensor, window: list[float]) -> tuple[Tensor, Tensor]:

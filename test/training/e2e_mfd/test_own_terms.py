@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -29,20 +31,38 @@ def levels(image):
     return (image[0, 0].double() * 255).numpy()
 
 
+def fidelity(source, u):
+    return visual_information_fidelity(levels(source), levels(u))
+
+
 @pytest.mark.parametrize('seed', range(3))
-def test_fidelity_is_that_of_the_evaluation(seed):
-    u, sources = smooth_noise(seed), smooth_noise(seed + 9, 2)
-    u = (u + sources[:, :1]) / 2
-    expected = 2 - sum(
-        visual_information_fidelity(levels(sources[:, i : i + 1]), levels(u)) for i in (0, 1)
-    )
-    assert_close(fidelity_loss(u, sources, whole(u)).item(), expected, atol=5e-3, rtol=0)
+def test_fidelity_is_the_logarithm_of_that_of_the_evaluation(seed):
+    u, source = smooth_noise(seed), smooth_noise(seed + 9)
+    u = (u + source) / 2
+    found = fidelity_loss(u, source.expand(-1, 2, -1, -1), whole(u)).item()
+    assert math.exp(-found) == pytest.approx(fidelity(source, u), abs=5e-3)
 
 
 def test_fidelity_to_two_equal_images_is_complete():
     u = smooth_noise(0)
     loss = fidelity_loss(u, u.expand(-1, 2, -1, -1), whole(u))
     assert loss.item() == pytest.approx(0, abs=5e-3)
+
+
+def test_a_copy_of_one_image_is_worse_than_half_of_both_though_its_sum_is_larger():
+    sources = smooth_noise(0, 2)
+    half, copy = sources.mean(1, keepdim=True), sources[:, :1]
+    sums = [sum(fidelity(sources[:, i : i + 1], u) for i in (0, 1)) for u in (half, copy)]
+    assert sums[1] > sums[0]
+    losses = [fidelity_loss(u, sources, whole(u)).item() for u in (half, copy)]
+    assert losses[1] > losses[0] + 0.5
+
+
+def test_an_image_counts_by_what_it_has_to_tell():
+    sources = torch.cat((smooth_noise(0), 0.5 + 0.02 * smooth_noise(1)), 1)
+    rich, poor = sources.split(1, 1)
+    assert fidelity_loss(rich, sources, whole(rich)) < 0.5
+    assert fidelity_loss(poor, sources, whole(poor)) > 3
 
 
 def test_a_source_without_information_is_not_missed():
@@ -53,8 +73,8 @@ def test_a_source_without_information_is_not_missed():
 
 def test_fidelity_of_small_images_uses_the_scales_that_fit():
     u = smooth_noise(0, size=(24, 24))
-    flat = torch.full_like(u, 0.5)
-    assert fidelity_loss(flat, u.expand(-1, 2, -1, -1), whole(u)) == pytest.approx(2, abs=1e-3)
+    flat, both = torch.full_like(u, 0.5), u.expand(-1, 2, -1, -1)
+    assert fidelity_loss(flat, both, whole(u)) == pytest.approx(-math.log(1e-3), abs=0.5)
     tiny = u[..., :8, :8]
     assert fidelity_loss(tiny, tiny.expand(-1, 2, -1, -1), whole(tiny)) == 0
 
@@ -180,8 +200,7 @@ def test_optimised_weights_beat_the_average_on_information_and_edges():
     mean = sources.mean(1, keepdim=True)
     assert loss().item() < before - 0.1
     fidelities = [
-        sum(visual_information_fidelity(levels(sources[:, i : i + 1]), levels(x)) for i in (0, 1))
-        for x in (fused().detach(), mean)
+        sum(fidelity(sources[:, i : i + 1], x) for i in (0, 1)) for x in (fused().detach(), mean)
     ]
     assert fidelities[0] > fidelities[1]
     assert np.isfinite(fidelities).all()
