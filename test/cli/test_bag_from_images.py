@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
+from thermal_perception.decode import decode_image
 from thermal_perception.errors import ConfigError, DatasetError
-from thermal_perception.evaluation.bag import open_bag, read_frames, read_truth
+from thermal_perception.evaluation.bag import open_bag, read_frames, read_topic, read_truth
 from thermal_perception.evaluation.image_bag import Intrinsics
 
 
@@ -74,6 +75,30 @@ def test_intrinsics_become_camera_info(tmp_path, folder):
         }
 
 
+def test_colour_images_of_the_same_names_share_the_stamps(tmp_path, folder):
+    rgb = tmp_path / 'rgb'
+    rgb.mkdir()
+    for number, name in enumerate(('a.jpg', 'b.png')):
+        cv2.imwrite(str(rgb / name), np.full((8, 10, 3), 40 * number, np.uint8))
+    bag_from_images(BagOptions(folder, tmp_path / 'bag', rgb=rgb, rgb_frame_id='eye', rate_hz=2))
+    thermal = frames_of(tmp_path / 'bag')
+    with open_bag(tmp_path / 'bag') as reader:
+        messages = list(read_topic(reader, '/rgb/image_raw'))
+    colours = [decode_image(message, modality='rgb') for message in messages]
+    assert [c.stamp_ns for c in colours] == [t.stamp_ns for t in thermal]
+    assert {(c.frame_id, c.encoding, c.size) for c in colours} == {('eye', 'bgr8', (8, 10))}
+    assert [int(c.image.max()) for c in colours] == [0, 40]
+
+
+def test_missing_colour_image_is_named(tmp_path, folder):
+    rgb = tmp_path / 'rgb'
+    rgb.mkdir()
+    cv2.imwrite(str(rgb / 'a.png'), np.zeros((8, 10, 3), np.uint8))
+    with pytest.raises(DatasetError, match='holds no image for 1 of the 2 names .* first is b'):
+        bag_from_images(BagOptions(folder, tmp_path / 'bag', rgb=rgb))
+    assert not (tmp_path / 'bag').exists()
+
+
 def test_annotations_of_other_images_are_refused(tmp_path, folder, dataset):
     with pytest.raises(DatasetError, match=r'names none of the 2 images, the first .* a\.png'):
         bag_from_images(
@@ -101,6 +126,7 @@ def test_relative_topic_gets_its_slash(tmp_path, folder):
         ({'rate_hz': 0}, r'--rate 0: expected more than 0'),
         ({'topic': '/'}, r'--topic /: expected a name, as'),
         ({'topic': 'thermal/'}, r'--topic thermal/: expected a name, as'),
+        ({'rgb_topic': ''}, r'--rgb-topic : expected a name, as'),
         ({'start_s': -1}, r'--start -1: expected seconds'),
     ],
 )

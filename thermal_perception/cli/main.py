@@ -177,6 +177,16 @@ def bag_from_images(
     start: Annotated[
         float | None, typer.Option(metavar='SECONDS', help='First stamp; default: now.')
     ] = None,
+    rgb: Annotated[
+        Path | None,
+        typer.Option(metavar='DIR', help='Colour images of the same names, for two cameras.'),
+    ] = None,
+    rgb_topic: Annotated[
+        str, typer.Option(metavar='NAME', help='Their topic.')
+    ] = '/rgb/image_raw',
+    rgb_frame_id: Annotated[str, typer.Option(metavar='NAME', help='Their optical frame.')] = (
+        'rgb_camera_optical'
+    ),
 ) -> None:
     """Turn a folder of thermal images into a bag; the stamps are made up, evenly spaced."""
     from thermal_perception.cli.bag_from_images import bag_from_images, BagOptions
@@ -192,6 +202,9 @@ def bag_from_images(
             intrinsics=_intrinsics(k) if k else None,
             storage=storage.value,
             start_s=start,
+            rgb=rgb,
+            rgb_topic=rgb_topic,
+            rgb_frame_id=rgb_frame_id,
         )
     )
 

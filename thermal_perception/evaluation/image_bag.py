@@ -1,4 +1,4 @@
-"""Thermal images and their ground truth written as a rosbag2 bag, without ROS."""
+"""Images of cameras and their ground truth written as a rosbag2 bag, without ROS."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ class Intrinsics:
 class ImageBagWriter:
     """Writes thermal frames, and what belongs to each, under the frame's own header.
 
-    Topics: `topic` (`sensor_msgs/Image`), `camera_info` beside it if intrinsics are given, and
-    `/ground_truth/detections` (`vision_msgs/Detection2DArray`) for frames with objects.
+    Topics: `topic` (`sensor_msgs/Image`), `camera_info` beside it if intrinsics are given,
+    `/ground_truth/detections` (`vision_msgs/Detection2DArray`) for frames with objects, and those
+    of other cameras.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class ImageBagWriter:
             objects: ground truth; the scores are visible fractions, 0 for a region to ignore.
         """
         header = self._header(frame)
-        self._put(self._topic, 'sensor_msgs/msg/Image', frame, self._image(header, frame))
+        self.write_image(frame, self._topic)
         if self._intrinsics:
             topic = f'{self._topic.rpartition("/")[0]}/camera_info'
             info = self._camera_info(header, frame.size, self._intrinsics)
@@ -114,6 +115,11 @@ class ImageBagWriter:
             detections = [self._detection(header, objects, i) for i in range(len(objects))]
             truth = self._new(DETECTIONS_TYPE, header=header, detections=detections)
             self._put(f'/{TRUTH_TOPIC}', DETECTIONS_TYPE, frame, truth)
+
+    def write_image(self, frame: Frame, topic: str) -> None:
+        """Write an image alone, grey or in colour, to a topic of its own."""
+        image = self._image(self._header(frame), frame)
+        self._put(topic, 'sensor_msgs/msg/Image', frame, image)
 
     def _put(self, topic: str, msgtype: str, frame: Frame, message: object) -> None:
         if topic not in self._connections:
@@ -141,7 +147,7 @@ class ImageBagWriter:
             width=width,
             encoding=frame.encoding,
             is_bigendian=0,
-            step=width * little.itemsize,
+            step=little[0].nbytes,
             data=little.view(np.uint8).reshape(-1),
         )
 

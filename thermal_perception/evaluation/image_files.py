@@ -101,9 +101,9 @@ def thermal_frame(
     return Frame(image, stamp_ns, frame_id, 'thermal', encoding=encoding, valid_bits=bits)
 
 
-def colour_frame(image: NDArray[np.uint8], *, frame_id: str = 'rgb') -> Frame:
-    """Wrap an image (H, W, 3) from disk, blue first, as a frame of stamp 0."""
-    return Frame(image, 0, frame_id, 'rgb', encoding='bgr8', valid_bits=8)
+def colour_frame(image: NDArray[np.uint8], *, stamp_ns: int = 0, frame_id: str = 'rgb') -> Frame:
+    """Wrap an image (H, W, 3) from disk, blue first, as a frame of a colour camera."""
+    return Frame(image, stamp_ns, frame_id, 'rgb', encoding='bgr8', valid_bits=8)
 
 
 def place_in_counts(image: NDArray[Any], seed: int | tuple[int, ...]) -> NDArray[np.uint16]:
