@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from thermal_perception.models.checkpoint import Checkpoint
 
 LIMIT_BYTES = 24 * 1024**2
-# Figures of all classes, and the one of each class.
-_BOX_FIGURES = ('mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large'), 'mAP50'
-_LABEL_FIGURES = ('mIoU', 'mIoU_foreground', 'mean_accuracy', 'pixel_accuracy'), 'IoU'
+# Kinds of results: figures of all classes, the first of which tells the kind, and the one of each
+# class.
+_KINDS = (
+    (('mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large'), 'mAP50'),
+    (('mIoU', 'mIoU_foreground', 'mean_accuracy', 'pixel_accuracy'), 'IoU'),
+    (('VIF', 'Qabf', 'SCD', 'EN', 'SD', 'SF', 'AG', 'MI', 'SSIM'), ''),
+)
 FIELDS = ('summary', 'data', 'training', 'limits', 'licence', 'attribution')
 
 
@@ -153,18 +157,27 @@ def card_text(checkpoint: Checkpoint, facts: Mapping[str, Any], size: int) -> st
     ]
     for title in ('data', 'training', 'limits', 'attribution'):
         lines += [f'## {title.capitalize()}', '', facts[title].strip(), '']
-    return '\n'.join([*lines, '## Results', '', *_results_table(info.metrics)])
+    return '\n'.join([*lines, '## Results', '', *_results_tables(info.metrics)])
 
 
-def _results_table(metrics: Mapping[str, Any]) -> Sequence[str]:
-    first: Mapping[str, Any] = next(iter(metrics.values()), {'per_class': {}})
-    columns, of_class = _LABEL_FIGURES if 'mIoU' in first else _BOX_FIGURES
-    classes = list(first['per_class'])
+def _results_tables(metrics: Mapping[str, Any]) -> Sequence[str]:
+    """Return a table for each kind of result that there is."""
+    lines: list[str] = []
+    for columns, of_class in _KINDS:
+        if of_kind := {name: m for name, m in metrics.items() if columns[0] in m}:
+            lines += _results_table(of_kind, columns, of_class)
+    return lines
+
+
+def _results_table(
+    metrics: Mapping[str, Any], columns: Sequence[str], of_class: str
+) -> Sequence[str]:
+    classes = list(next(iter(metrics.values())).get('per_class', ()))
     header = ['result', 'images', *columns, *(f'{c} {of_class}' for c in classes)]
     rows = ['| ' + ' | '.join(header) + ' |', '|' + '---|' * len(header)]
     for name, values in metrics.items():
         figures = [str(values['images']), *(_figure(values.get(c)) for c in columns)]
-        figures += [_figure(values['per_class'].get(c, {}).get(of_class)) for c in classes]
+        figures += [_figure(values.get('per_class', {}).get(c, {}).get(of_class)) for c in classes]
         rows.append('| ' + ' | '.join([name, *figures]) + ' |')
     return [*rows, '']
 

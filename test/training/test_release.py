@@ -133,6 +133,20 @@ def test_the_card_of_a_model_that_labels_pixels_shows_its_own_figures(
     assert '| night | 7 | 0.500 | 0.250 | 0.750 | 1.000 | – | 0.125 |' in card
 
 
+def test_card_of_a_model_of_two_tasks_has_a_table_for_each(tmp_path: Path, trained: Path):
+    fingerprint = load_checkpoint(released(tmp_path, trained)).fingerprint
+    boxes = write_result(tmp_path, fingerprint)
+    fused = tmp_path / 'fused.json'
+    figures = {'VIF': 0.875, 'Qabf': 0.5, 'EN': None, 'images': 3}
+    fused.write_text(json.dumps({'fingerprint': fingerprint, 'images': 3, 'metrics': figures}))
+    metrics = ['--metrics', f'pairs={fused}', '--metrics', f'streets={boxes}']
+    card = released(tmp_path, trained, *metrics).with_suffix('.md').read_text()
+    tables = card.split('## Results')[1].strip().split('\n\n')
+    assert [table.split('|')[3].strip() for table in tables] == ['mAP50', 'VIF']
+    assert '| streets | 7 | 0.625 |' in tables[0]
+    assert '| pairs | 3 | 0.875 | 0.500 | – | – |' in tables[1]
+
+
 def test_results_of_other_weights_are_refused(tmp_path: Path, trained: Path):
     result = write_result(tmp_path, '0123456789abcdef')
 
