@@ -1,7 +1,7 @@
 """Variation of training samples: geometry that moves everything together, then intensity.
 
-All geometry of a sample (crop, zoom, flips) is one affine map, so that pixels are resampled once
-and boxes, oriented boxes, masks and flow move with exactly the same matrix.
+All geometry of a sample (crop, zoom, flips, turn) is one affine map, with a bend after it where
+asked for, so that pixels are resampled once and boxes and masks move with exactly the same map.
 """
 
 from __future__ import annotations

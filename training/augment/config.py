@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thermal_perception.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -20,6 +22,14 @@ class AugmentConfig:
         focus: probability that the crop looks at an object, rare classes more often.
         horizontal_flip: probability.
         vertical_flip: probability; only sensible when looking down.
+        turn: probability of a rotation about the middle; boxes become upright hulls, wider ones.
+        turn_deg: largest angle.
+        bend: probability of a bend that both images, boxes and label images share: a grid of
+            `bend_steps`, or a perspective.
+        bend_steps: rows and columns of the grid.
+        bend_grid: largest relative change of the width of one.
+        bend_perspective: how far inside the corners are that the perspective brings to those of
+            the sample, share of its sides at most.
         min_visible: share of a box that must remain in the crop; what shows less is wiped out.
         gain: range of a factor on intensities in 0..1: the drift of automatic gain.
         offset: range of an added constant.
@@ -54,6 +64,12 @@ class AugmentConfig:
     focus: float = 0.8
     horizontal_flip: float = 0.5
     vertical_flip: float = 0.0
+    turn: float = 0.0
+    turn_deg: float = 15.0
+    bend: float = 0.0
+    bend_steps: int = 5
+    bend_grid: float = 0.3
+    bend_perspective: float = 0.1
     min_visible: float = 0.3
     gain: tuple[float, float] = (0.8, 1.2)
     offset: tuple[float, float] = (-0.1, 0.1)
@@ -76,3 +92,13 @@ class AugmentConfig:
     misregister_px: float = 0.0
     misregister_deg: float = 0.0
     misregister_zoom: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse bends that would fold a sample."""
+        if self.bend_steps < 1:
+            raise ConfigError(f'bend_steps: found {self.bend_steps}, expected at least 1')
+        for name, limit in (('bend_grid', 1.0), ('bend_perspective', 0.5)):
+            if not 0 <= getattr(self, name) < limit:
+                raise ConfigError(
+                    f'{name}: found {getattr(self, name)}, expected 0 or more, below {limit}'
+                )

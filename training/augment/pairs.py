@@ -6,6 +6,8 @@ from typing import Literal, TYPE_CHECKING
 
 import numpy as np
 
+from training.augment.views import about_middle
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -42,10 +44,7 @@ def misregistered(
         config: how much.
         rng: source of randomness.
     """
-    angle = np.deg2rad(rng.uniform(-1, 1) * config.misregister_deg)
+    angle = rng.uniform(-1, 1) * config.misregister_deg
     zoom = 1 + rng.uniform(-1, 1) * config.misregister_zoom
     shift = rng.uniform(-1, 1, 2) * config.misregister_px
-    turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = np.array([size[1], size[0]]) / 2
-    about_middle = np.column_stack((turn, middle - turn @ middle + shift))
-    return about_middle @ np.vstack((matrix, [0, 0, 1]))
+    return about_middle(matrix, size, angle_deg=angle, zoom=zoom, shift_px=shift)

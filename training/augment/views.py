@@ -1,4 +1,4 @@
-"""What a training sample shows: crop, zoom and flips as one affine map.
+"""What a training sample shows: crop, zoom, flips and turn as one affine map, and a bend.
 
 Two ways to draw it: small crops around objects, for training on a CPU, and DETR's resizing of
 whole images.
@@ -12,9 +12,12 @@ from typing import NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
+from training.augment.bend import draw_bend
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from training.augment.bend import Bend
     from training.augment.config import AugmentConfig
 
 
@@ -22,12 +25,14 @@ class View(NamedTuple):
     """Which pixels a sample shows.
 
     Attributes:
-        matrix: (2, 3) affine map from source pixels to sample pixels, axes kept but for flips.
+        matrix: (2, 3) affine map from source pixels to sample pixels.
         size: (height, width) of the sample.
+        bend: what happens after it within the sample; None if nothing does.
     """
 
     matrix: NDArray[np.float64]
     size: tuple[int, int]
+    bend: Bend | None = None
 
 
 def draw_view(
@@ -38,6 +43,45 @@ def draw_view(
     rng: np.random.Generator,
 ) -> View:
     """Draw what a training sample of an image of `size` shows; see `crop_matrix`."""
+    view = _draw_upright(config, size, boxes_xyxy_px, weights, rng)
+    matrix = view.matrix
+    if config.turn and rng.random() < config.turn:
+        angle = rng.uniform(-1, 1) * config.turn_deg
+        matrix = about_middle(matrix, view.size, angle_deg=angle)
+    return View(matrix, view.size, draw_bend(config, view.size, rng))
+
+
+def about_middle(
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    *,
+    angle_deg: float,
+    zoom: float = 1.0,
+    shift_px: NDArray[np.float64] | float = 0.0,
+) -> NDArray[np.float64]:
+    """Return a map (2, 3) followed by a turn and zoom about the middle of a sample, and a shift.
+
+    Args:
+        matrix: (2, 3) from source to sample pixels.
+        size: (height, width) of the sample.
+        angle_deg: from the x axis towards y.
+        zoom: magnification.
+        shift_px: x and y.
+    """
+    angle = np.deg2rad(angle_deg)
+    turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = np.array([size[1], size[0]]) / 2
+    after = np.column_stack((turn, middle - turn @ middle + shift_px))
+    return after @ np.vstack((matrix, [0, 0, 1]))
+
+
+def _draw_upright(
+    config: AugmentConfig,
+    size: tuple[int, int],
+    boxes_xyxy_px: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> View:
     if config.crop_size is not None:
         return View(crop_matrix(config, size, boxes_xyxy_px, weights, rng), config.crop_size)
     window = np.array([0.0, 0.0, size[1], size[0]])

@@ -183,7 +183,7 @@ def _colour_crop(
     matrix = misregistered(view.matrix, view.size, config, rng)
     stretch = np.diag(np.divide(thermal_size, frame.size)[::-1])  # its pixels may be smaller
     matrix = np.column_stack((matrix[:, :2] @ stretch, matrix[:, 2]))
-    return warp_image(image, matrix, view.size)
+    return warp_image(image, matrix, view.size, view.bend)
 
 
 def _move_objects(

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 import pytest
 
 from training.augment import AugmentConfig, draw_view, warp_boxes, warp_image
+from training.augment.views import about_middle
 
 SIZE = (120, 160)
 MARKER = np.array([[60.0, 40.0, 84.0, 56.0]], np.float32)
@@ -27,6 +28,7 @@ def bounds(image):
 
 
 CROP = AugmentConfig(crop_size=(96, 112), vertical_flip=0.5)
+CROP_AT_ONE = AugmentConfig(crop_size=(96, 112), zoom=(1.0, 1.0))
 WHOLE = AugmentConfig(crop_size=None, short_sides=(60, 90, 240), vertical_flip=0.5)
 DETR_CROP = AugmentConfig(crop_size=None, short_sides=(90, 240), crop_aug=1.0)
 
@@ -44,6 +46,44 @@ def test_boxes_follow_the_pixels_to_within_one_pixel(config):
             assert_allclose(bounds(image), boxes[0], atol=1.0)
             compared += 1
     assert compared > 20
+
+
+@pytest.mark.parametrize('change', [{'turn': 1.0}, {'bend': 1.0}], ids=['turned', 'bent'])
+def test_boxes_become_the_hulls_of_what_is_turned_or_bent(change):
+    config = AugmentConfig(crop_size=(96, 112), **change)
+    compared = 0
+    for seed in range(60):
+        view = draw_view(config, SIZE, MARKER, np.ones(1), np.random.default_rng(seed))
+        boxes, visible = warp_boxes(MARKER, *view)
+        image = warp_image(marked_image(), *view)
+        if visible[0] > 0.999:
+            assert_allclose(bounds(image), boxes[0], atol=1.6)  # sharp corners are not bright
+            compared += 1
+    assert compared > 20
+
+
+def test_a_quarter_turn_about_the_middle_by_hand():
+    matrix = about_middle(np.eye(2, 3), (4, 6), angle_deg=90)
+    # (0, 0) is (-3, -2) from the middle (3, 2); x turns to y: (2, -3) from it.
+    assert_allclose(matrix @ [0, 0, 1], [5, -1], atol=1e-12)
+    shifted = about_middle(np.eye(2, 3), (4, 6), angle_deg=90, zoom=2, shift_px=np.array([1, 0]))
+    assert_allclose(shifted @ [0, 0, 1], [8, -4], atol=1e-12)
+
+
+def test_a_turn_keeps_the_middle_and_the_zoom_and_stays_within_its_limit():
+    config = AugmentConfig(crop_size=(96, 112), turn=1.0, turn_deg=15.0, zoom=(1.0, 1.0))
+    angles = []
+    for seed in range(30):
+        view = draw_view(config, SIZE, MARKER, np.ones(1), np.random.default_rng(seed))
+        still = draw_view(CROP_AT_ONE, SIZE, MARKER, np.ones(1), np.random.default_rng(seed))
+        middle = np.linalg.solve(still.matrix[:, :2], [56, 48] - still.matrix[:, 2])
+        assert_allclose(view.matrix @ [*middle, 1], [56, 48], atol=1e-9)
+        turn = view.matrix[:, :2] @ np.linalg.inv(still.matrix[:, :2])
+        assert_allclose(turn @ turn.T, np.eye(2), atol=1e-9)
+        angles.append(np.degrees(np.arctan2(turn[1, 0], turn[0, 0])))
+    assert np.abs(angles).max() <= 15
+    assert np.min(angles) < -5
+    assert np.max(angles) > 5
 
 
 def test_a_crop_keeps_its_size_and_zoom_and_shows_no_less_of_the_image_than_it_can():

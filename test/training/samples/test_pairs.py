@@ -169,20 +169,25 @@ def test_regions_without_a_verdict_stay_where_label_images_judge_them(
     assert bool((batch.thermal > 0.9).any()) == kept
 
 
-def test_masks_move_with_the_images_and_are_unknown_outside(tmp_path):
+@pytest.mark.parametrize(
+    'change', [{}, {'turn': 1.0}, {'bend': 1.0}], ids=['plain', 'turned', 'bent']
+)
+def test_masks_move_with_the_images_and_are_unknown_outside(tmp_path, change):
     mask = np.zeros((48, 64), np.uint8)
     mask[10:30, 20:40] = 3
-    planes = np.dstack([np.full((48, 64, 3), 30, np.uint8), np.where(mask == 3, 220, 20)])
+    warm = np.where(mask == 3, 220, 20)
+    planes = np.dstack([warm] * 4)
     for folder, image in (('images', planes), ('labels', mask)):
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / '00001D.png'), image.astype(np.uint8))
     (tmp_path / 'train.txt').write_text('00001D\n')
     samples = samples_of(
-        tmp_path, layout='mfnet', size=(64, 96), pictures=('thermal', 'rgb', 'mask')
+        tmp_path, layout='mfnet', size=(64, 96), pictures=('thermal', 'rgb', 'mask'), **change
     )
     batch = samples.batch([(0, 0)], epoch=0, first=0)
     found = batch.masks[0].numpy()
-    warm = (batch.thermal[0, 0] > 0.5).numpy()
-    assert ((found == 3) != warm).sum() < 8  # nearest neighbours against interpolation
+    for image in (batch.thermal[0, 0], batch.rgb[0, 1]):
+        # nearest neighbours against interpolation
+        assert ((found == 3) != (image > 0.5).numpy()).sum() < (12 if change else 8)
     assert (found == 255).sum() > 0
     assert (found == 3).sum() > 300
