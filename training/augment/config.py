@@ -45,6 +45,10 @@ class AugmentConfig:
         deep: probability that an 8-bit frame is turned into 16-bit counts first.
         mosaic: probability that a crop is put together of four.
         paste: probability that an object of a rare class is pasted in from another image.
+        cutout: with label images: probability of rectangles that neither camera sees, black and
+            unknown.
+        cutout_holes: how many, fewest and most.
+        cutout_px: shortest and longest side.
         drop_thermal: two cameras: probability that the thermal image is missing.
         drop_rgb: two cameras: probability that the colour image is missing; never both.
         rgb_gain: range of the factor on the colour image, drawn log-uniformly: its exposure.
@@ -83,6 +87,9 @@ class AugmentConfig:
     deep: float = 0.35
     mosaic: float = 0.0
     paste: float = 0.0
+    cutout: float = 0.0
+    cutout_holes: tuple[int, int] = (1, 8)
+    cutout_px: tuple[int, int] = (16, 64)
     drop_thermal: float = 0.0
     drop_rgb: float = 0.0
     rgb_gain: tuple[float, float] = (0.8, 1.25)

@@ -11,6 +11,7 @@ from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.image_files import place_in_counts, thermal_frame
 from training.augment import (
     cut_object,
+    draw_holes,
     draw_view,
     dropped_camera,
     jitter_colour,
@@ -23,6 +24,7 @@ from training.augment import (
     warp_image,
     warp_mask,
 )
+from training.augment.warp import UNKNOWN
 from training.samples.sample import Sample
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from thermal_perception.preprocess import Preprocess
     from thermal_perception.types import Frame
     from training.augment import AugmentConfig
+    from training.augment.cutout import Hole
     from training.datasets import DataFolder, DatasetConfig, Record
 
 _BLANK = 0.35  # grey level of wiped-out ignore regions
@@ -65,6 +68,7 @@ class SampleDrawer:
         drawn = self._mosaic(pair, config, rng) if composed else self._crop(pair, config, rng)
         if config.paste and rng.random() < config.paste:
             drawn = self._paste(drawn, pair[0], config, rng)
+        _cut_out(drawn, draw_holes(config, drawn.thermal.shape, rng))
         drawn = replace(drawn, thermal=jitter_intensity(drawn.thermal, config, rng))
         if drawn.rgb is None:
             return drawn
@@ -161,6 +165,11 @@ def _check(augment: AugmentConfig, folder: DataFolder) -> None:
     if augment.paste and len(folder.pictures) > 1:
         kinds = ' and '.join(folder.pictures)
         raise ConfigError(f'augment.paste: found {kinds} images, expected thermal ones alone')
+    if augment.cutout and 'mask' not in folder.pictures:
+        raise ConfigError(
+            'augment.cutout: found no label images, expected some: nothing says which boxes are '
+            'cut out'
+        )
 
 
 def _augment_for(dataset: DatasetConfig, config: AugmentConfig) -> AugmentConfig:
@@ -201,6 +210,16 @@ def _move_objects(
             if image is not None:
                 image[int(y1) : int(y2), int(x1) : int(x2)] = _BLANK
     return boxes[keep], record.labels[keep]
+
+
+def _cut_out(sample: Sample, holes: Sequence[Hole]) -> None:
+    """Blacken rectangles of the images in place; label images do not know what is there."""
+    for hole in holes:
+        sample.thermal[hole] = 0
+        if sample.rgb is not None:
+            sample.rgb[hole] = 0
+        if sample.mask is not None:
+            sample.mask[hole] = UNKNOWN
 
 
 def _joined(quarters: list[NDArray[Any]]) -> Any:

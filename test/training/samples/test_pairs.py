@@ -56,6 +56,20 @@ def simulated(tmp_path, write):
     return folder
 
 
+@pytest.fixture
+def pair_with_mask(tmp_path):
+    """Return a set arranged as MFNet's: one pair of 48 x 64 in which 20 x 20 pixels are warm."""
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:30, 20:40] = 3
+    warm = np.where(mask == 3, 220, 20)
+    planes = np.dstack([warm] * 4)
+    for folder, image in (('images', planes), ('labels', mask)):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / '00001D.png'), image.astype(np.uint8))
+    (tmp_path / 'train.txt').write_text('00001D\n')
+    return tmp_path
+
+
 def samples_of(
     directory,
     layout='simulator',
@@ -144,6 +158,30 @@ def test_pasting_into_pairs_is_refused(simulated):
         samples_of(simulated, paste=0.5)
 
 
+def test_cut_outs_need_label_images(simulated):
+    with pytest.raises(ConfigError, match='cutout: found no label images'):
+        samples_of(simulated, cutout=0.5)
+
+
+def test_a_cut_out_hides_both_images_and_makes_labels_unknown(pair_with_mask):
+    samples = samples_of(
+        pair_with_mask,
+        layout='mfnet',
+        size=(48, 64),
+        pictures=('thermal', 'rgb', 'mask'),
+        cutout=1.0,
+        cutout_holes=(1, 1),
+        cutout_px=(8, 8),
+    )
+    sample = samples.sample((0, 0), epoch=0, position=0)
+    hidden = sample.mask == 255
+    assert hidden.sum() == 64  # of 8 x 8; the image itself is known everywhere
+    assert_array_equal(sample.thermal == 0, hidden)  # 20 and 220 elsewhere
+    assert_array_equal((sample.rgb == 0).all(-1), hidden)
+    again = samples.sample((0, 0), epoch=0, position=0)
+    assert_array_equal(again.mask, sample.mask)
+
+
 def test_pairs_without_labels_are_not_taken_for_empty(tmp_path):
     for kind in ('thermal', 'rgb'):
         (tmp_path / kind).mkdir()
@@ -172,17 +210,13 @@ def test_regions_without_a_verdict_stay_where_label_images_judge_them(
 @pytest.mark.parametrize(
     'change', [{}, {'turn': 1.0}, {'bend': 1.0}], ids=['plain', 'turned', 'bent']
 )
-def test_masks_move_with_the_images_and_are_unknown_outside(tmp_path, change):
-    mask = np.zeros((48, 64), np.uint8)
-    mask[10:30, 20:40] = 3
-    warm = np.where(mask == 3, 220, 20)
-    planes = np.dstack([warm] * 4)
-    for folder, image in (('images', planes), ('labels', mask)):
-        (tmp_path / folder).mkdir()
-        cv2.imwrite(str(tmp_path / folder / '00001D.png'), image.astype(np.uint8))
-    (tmp_path / 'train.txt').write_text('00001D\n')
+def test_masks_move_with_the_images_and_are_unknown_outside(pair_with_mask, change):
     samples = samples_of(
-        tmp_path, layout='mfnet', size=(64, 96), pictures=('thermal', 'rgb', 'mask'), **change
+        pair_with_mask,
+        layout='mfnet',
+        size=(64, 96),
+        pictures=('thermal', 'rgb', 'mask'),
+        **change,
     )
     batch = samples.batch([(0, 0)], epoch=0, first=0)
     found = batch.masks[0].numpy()
