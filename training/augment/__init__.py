@@ -10,6 +10,7 @@ from training.augment.colour import jitter_colour
 from training.augment.compose import cut_object, paste_object, Patch, quadrants
 from training.augment.config import AugmentConfig
 from training.augment.cutout import draw_holes
+from training.augment.light import vary_light
 from training.augment.pairs import dropped_camera, misregistered
 from training.augment.thermal import jitter_intensity
 from training.augment.views import draw_view, View
@@ -31,6 +32,7 @@ __all__ = [
     'warp_mask',
     'warp_flow',
     'jitter_intensity',
+    'vary_light',
     'jitter_colour',
     'draw_holes',
     'dropped_camera',

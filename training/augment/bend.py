@@ -64,8 +64,7 @@ class PerspectiveBend:
 
     def back(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where in the plain sample that is what the points show."""
-        back: NDArray[np.float64] = np.linalg.inv(self.homography)
-        return _projected(points, back)
+        return _projected(points, np.asarray(np.linalg.inv(self.homography), np.float64))
 
 
 def draw_bend(

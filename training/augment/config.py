@@ -55,6 +55,18 @@ class AugmentConfig:
         rgb_gamma: range of its exponent.
         rgb_balance: largest relative change of a colour channel against the others.
         rgb_noise: largest standard deviation of white noise added to it.
+        rgb_spoil: probability that the colour image is spoilt in one of three ways: white noise,
+            a motion of 3 pixels, or the median of 3 x 3.
+        rgb_spoil_noise: range of the standard deviation of that noise.
+        rgb_jitter: probability that its light changes by the four that follow.
+        rgb_brightness: largest relative change.
+        rgb_contrast: largest relative change about the mean grey.
+        rgb_saturation: largest relative change.
+        rgb_hue: largest turn of the circle of hues, 0.5 is to the opposite.
+        rgb_levels: probability that it is brightened or, mostly, darkened.
+        rgb_levels_of: one of these rows is chosen: least and most that is added, after least and
+            most relative change of all values.
+        rgb_clahe: probability that its lightness is equalised tile by tile.
         misregister_px: two cameras: largest shift of the colour image against the thermal one.
         misregister_deg: two cameras: largest rotation, degrees.
         misregister_zoom: two cameras: largest relative change of size.
@@ -96,6 +108,20 @@ class AugmentConfig:
     rgb_gamma: tuple[float, float] = (0.8, 1.25)
     rgb_balance: float = 0.05
     rgb_noise: float = 0.015
+    rgb_spoil: float = 0.0
+    rgb_spoil_noise: tuple[float, float] = (0.0124, 0.0351)
+    rgb_jitter: float = 0.0
+    rgb_brightness: float = 0.4
+    rgb_contrast: float = 0.4
+    rgb_saturation: float = 0.3
+    rgb_hue: float = 0.15
+    rgb_levels: float = 0.0
+    rgb_levels_of: tuple[tuple[float, float, float, float], ...] = (
+        (-0.7, 0.0, -0.4, 0.2),
+        (-0.5, 0.1, -0.2, 0.3),
+        (-0.3, 0.05, -0.2, 0.2),
+    )
+    rgb_clahe: float = 0.0
     misregister_px: float = 0.0
     misregister_deg: float = 0.0
     misregister_zoom: float = 0.0

@@ -19,6 +19,7 @@ from training.augment import (
     misregistered,
     paste_object,
     quadrants,
+    vary_light,
     View,
     warp_boxes,
     warp_image,
@@ -72,7 +73,8 @@ class SampleDrawer:
         drawn = replace(drawn, thermal=jitter_intensity(drawn.thermal, config, rng))
         if drawn.rgb is None:
             return drawn
-        drawn = replace(drawn, rgb=jitter_colour(drawn.rgb, config, rng))
+        lit = vary_light(drawn.rgb, config, rng)
+        drawn = replace(drawn, rgb=jitter_colour(lit, config, rng))
         return _without(drawn, dropped_camera(config, rng))
 
     def _crop(
