@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+Averaging = Literal['rising', 'constant']
+"""How weights are averaged, see `AveragedWeights`."""
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:
@@ -29,6 +32,9 @@ class OptimiserConfig:
         final_factor: where `cosine` ends.
         clip_norm: global L2 norm of the gradients at most.
         ema_decay: of the averaged weights; 0 turns averaging off.
+        ema: `rising` averages all there is and forgets fast at first; `constant` has the one
+            decay from the first step on and averages what is trained, as RGB-T segmentation was
+            published, with 0.999: for runs of many thousand steps.
         accumulate: micro-batches per step.
         normaliser: divide box losses by the objects of each `micro` batch, as DETR does, or of
             the whole `step`; with `step`, accumulating equals one large batch.
@@ -47,6 +53,7 @@ class OptimiserConfig:
     final_factor: float = 0.05
     clip_norm: float = 0.1
     ema_decay: float = 0.0
+    ema: Averaging = 'rising'
     accumulate: int = 1
     normaliser: Literal['micro', 'step'] = 'micro'
     decay_all: bool = False

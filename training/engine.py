@@ -99,8 +99,8 @@ class Trainer:
         self._gradients = GradientPass(
             self.task, self._wrapped, self.fabric, config.optimiser.normaliser
         )
-        decay = config.optimiser.ema_decay
-        self.average = AveragedWeights(self.model, decay) if decay else None
+        decay, kind = config.optimiser.ema_decay, config.optimiser.ema
+        self.average = AveragedWeights(self.model, decay, kind) if decay else None
         self.progress = Progress()
         self._saved_at = time.monotonic()
 
@@ -240,9 +240,7 @@ class Trainer:
 
     def _factor(self, total: int) -> float:
         optimiser, epochs = self.config.optimiser, self.config.epochs
-        return step_factor(
-            total, self.steps_per_epoch, epochs, optimiser, self.task.recipe
-        )
+        return step_factor(total, self.steps_per_epoch, epochs, optimiser, self.task.recipe)
 
     def _next(self, batches: Iterator[Batch]) -> Batch:
         batch: Batch = self.fabric.to_device(next(batches))

@@ -12,29 +12,35 @@ from thermal_perception.errors import ConfigError
 if TYPE_CHECKING:
     from torch import nn
 
-    from training.config import OptimiserConfig
+    from training.config import Averaging, OptimiserConfig
     from training.task import Recipe
 
 
 class AveragedWeights:
-    """Exponential moving average of a model's floating-point state.
+    """Exponential moving average of a model's state, in one of two ways.
 
-    The decay rises from 0.1 as (1 + step) / (10 + step), so that early averages forget fast.
+    `rising`: all floating-point state, with a decay that rises from 0.1 as (1 + step) /
+    (10 + step), so that early averages forget fast. `constant`: trained parameters alone, with
+    one decay; all else, such as the statistics of batch norms, is that of the live model.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, kind: Averaging = 'rising') -> None:
         """Start at the current weights."""
-        self.decay = decay
+        self.decay, self.kind = decay, kind
         self.steps = 0
         self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        trained = {name for name, value in model.named_parameters() if value.requires_grad}
+        floating = {name for name, value in self.state.items() if value.is_floating_point()}
+        self._averaged = trained if kind == 'constant' else floating
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move towards the current weights."""
         self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        rising = (1 + self.steps) / (10 + self.steps)
+        decay = self.decay if self.kind == 'constant' else min(self.decay, rising)
         for name, value in model.state_dict().items():
-            if value.is_floating_point():
+            if name in self._averaged:
                 self.state[name].lerp_(value, 1 - decay)
             else:
                 self.state[name].copy_(value)

@@ -85,6 +85,22 @@ def test_averaged_weights_by_hand():
     assert_close(average.state['weight'], before / 2)
 
 
+def test_fact_20_a_constant_decay_averages_what_is_trained_and_nothing_else():
+    model = nn.Sequential(nn.Linear(1, 2, bias=False), nn.BatchNorm1d(2))
+    model[1].weight.requires_grad_(False)
+    nn.init.constant_(model[0].weight, 2.0)
+    average = AveragedWeights(model, decay=0.999, kind='constant')
+    nn.init.constant_(model[0].weight, 3.0)
+    nn.init.constant_(model[1].weight, 5.0)
+    model[1].running_mean.fill_(7.0)
+    model[1].num_batches_tracked.fill_(1)
+    average.update(model)
+    assert_close(average.state['0.weight'], torch.full((2, 1), 0.999 * 2 + 0.001 * 3))
+    assert_close(average.state['1.weight'], torch.full((2,), 5.0))  # frozen
+    assert_close(average.state['1.running_mean'], torch.full((2,), 7.0))
+    assert average.state['1.num_batches_tracked'] == 1
+
+
 def test_a_recipe_of_its_own_is_refused_where_there_is_none():
     config = OptimiserConfig(recipe='own')
     with pytest.raises(ConfigError, match='this system has no recipe of its own'):

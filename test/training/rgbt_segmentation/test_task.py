@@ -17,6 +17,7 @@ import yaml
 from thermal_perception.class_sets import MFNET
 from thermal_perception.errors import ConfigError
 from thermal_perception.models.build import make_model
+from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.preprocess import PreprocessConfig
 from training import fit
@@ -171,6 +172,22 @@ def test_a_run_is_scored_by_miou_and_takes_its_own_rates(msrs, capsys):
     assert next(row['lr'] for row in rows if 'step' in row) == 0.1  # warm-up of the recipe
     assert (msrs / 'run' / 'best.safetensors').exists()
     assert 'done after 1 epochs' in capsys.readouterr().out
+
+
+def test_fact_20_weights_of_a_run_are_averages_with_the_live_statistics(msrs):
+    rates = {'recipe': 'own', 'ema_decay': 0.999, 'ema': 'constant'}
+    assert fit.run(arguments(msrs, dev=[], optimiser=rates)) == 0  # a step
+    torch.manual_seed(0)
+    first = make_model('rgbt_segmentation', rgbt(MFNET.names, reduction=1), where='test')
+    state = torch.load(msrs / 'run' / 'last.pt', weights_only=True)
+    live, average = state['model'], state['average']
+    saved = load_checkpoint(msrs / 'run' / 'last.safetensors').state
+    assert not torch.equal(live['decoder.main.conv.norm.running_mean'], torch.zeros(8))
+    trained = {name for name, _ in first.named_parameters()}
+    for name, before in first.state_dict().items():
+        expected = 0.999 * before + 0.001 * live[name] if name in trained else live[name]
+        assert_allclose(average[name], expected, rtol=1e-6, atol=1e-9, err_msg=name)
+        assert_allclose(saved[name], average[name], rtol=1e-3, atol=1e-6)  # in half precision
 
 
 def test_label_images_of_other_classes_than_the_models_are_refused(msrs):
