@@ -13,9 +13,10 @@ from thermal_perception.config import read_yaml
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.dataset import open_split
 from thermal_perception.perceive import Perceiver
+from training.report.box_page import box_page
 from training.report.history import History
 from training.report.judge import judge
-from training.report.page import render_page
+from training.report.page import Origin
 
 if TYPE_CHECKING:
     import argparse
@@ -40,25 +41,34 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or (args.run if args.run.is_dir() else Path()) / 'report.html'
     if not output.parent.is_dir():
         raise ConfigError(f'--output {output}: no such folder')
-    split = open_split(args.dataset, args.split)
     perceiver = Perceiver.load(checkpoint, device=args.device)
+    text, summary = _box_report(perceiver, args)
+    output.write_text(text, encoding='utf-8')
+    print(f'{output}: {summary}')
+    return 0
+
+
+def _box_report(perceiver: Perceiver, args: argparse.Namespace) -> tuple[str, str]:
+    """Return the page about a model that finds boxes, and a line about it."""
+    split = open_split(args.dataset, args.split)
     with tqdm(total=len(split.images), desc='judging', unit='image') as bar:
         found = judge(
             perceiver, split, resamples=args.resamples, tick=lambda done, _: bar.update(1)
         )
+    text = box_page(_origin(perceiver, args), found)
+    return text, f'mAP50 {found.metrics.mAP50:.3f} over {len(split.images)} images'
+
+
+def _origin(perceiver: Perceiver, args: argparse.Namespace) -> Origin:
     is_run = args.run.is_dir()
     recorded = args.run / 'config.yaml'
-    text = render_page(
+    return Origin(
         perceiver.info,
-        found,
         history=History.read(args.run) if is_run else None,
         config=read_yaml(recorded) if is_run and recorded.is_file() else perceiver.info.metadata,
         data=f'{args.dataset.name} {args.split}',
         command=shlex.join(['python', '-m', 'training', *sys.argv[1:]]),
     )
-    output.write_text(text, encoding='utf-8')
-    print(f'{output}: mAP50 {found.metrics.mAP50:.3f} over {len(split.images)} images')
-    return 0
 
 
 def find_weights(run: Path, which: str | None) -> Path:

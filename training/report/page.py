@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 import os
 from pathlib import Path
 import platform
@@ -13,36 +14,66 @@ import torch
 import yaml
 
 from training.report import charts
-from training.report.pictures import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from thermal_perception.perceive import ModelInfo
     from training.report.history import History
-    from training.report.judge import Judgement
-
-_FIGURES = ('mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large', 'AR100')
 
 
-def render_page(
-    info: ModelInfo,
-    judgement: Judgement,
-    *,
-    history: History | None,
-    config: Mapping[str, Any],
-    data: str,
-    command: str,
-) -> str:
-    """Return the HTML.
+@dataclass(frozen=True)
+class Origin:
+    """What a page is about and how it came to be.
 
-    Args:
+    Attributes:
         info: the model.
-        judgement: what it did on a split.
         history: the log of its run, None for a checkpoint alone.
         config: the experiment.
         data: name of data set and split.
         command: the call that made the page.
+    """
+
+    info: ModelInfo
+    history: History | None
+    config: Mapping[str, Any]
+    data: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart of the page.
+
+    Attributes:
+        title: what it shows.
+        about: how to read it.
+        svg: the chart; empty if there is nothing to show.
+    """
+
+    title: str
+    about: str
+    svg: str
+
+
+def render_page(
+    template: str,
+    origin: Origin,
+    *,
+    drawings: Sequence[Drawing],
+    figures: Sequence[str],
+    latency_ms: Mapping[str, Mapping[str, float]],
+    **values: Any,
+) -> str:
+    """Return the HTML.
+
+    Args:
+        template: file beside this one.
+        origin: what the page is about.
+        drawings: charts of the model; those of its run follow.
+        figures: what the curves of dev show.
+        latency_ms: median and 90th percentile per stage.
+        values: what else the template asks for.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -51,75 +82,39 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    best, worst = examples(judgement.images)
-    return environment.get_template('page.html.j2').render(
-        info=info,
-        judgement=judgement,
-        images=len(judgement.images),
-        rows=_score_rows(judgement),
-        charts=[(title, about, Markup(svg)) for title, about, svg in _charts(judgement, history)],
-        best=best,
-        worst=worst,
-        latency=charts.latency_rows(judgement.latency_ms),
+    history = origin.history
+    drawn = [*drawings, *(_of_run(history, figures) if history else ())]
+    return environment.get_template(template).render(
+        info=origin.info,
+        charts=[(d.title, d.about, Markup(d.svg)) for d in drawn if d.svg],
+        latency=charts.latency_rows(latency_ms),
         throughput=history.throughput if history else (),
-        config=yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        config=yaml.safe_dump(dict(origin.config), sort_keys=False, allow_unicode=True),
         system=_system(),
-        data=data,
-        command=command,
+        data=origin.data,
+        command=origin.command,
+        **values,
     )
 
 
-def _charts(judgement: Judgement, history: History | None) -> list[tuple[str, str, str]]:
-    """Title, what to read from it, SVG; those without data are left out."""
-    drawn = [
-        (
-            'Precision and recall',
-            'Interpolated precision at IoU 0.5, all scores.',
-            charts.pr_chart(judgement.table),
-        ),
-        (
-            'Confusion',
-            f'Boxes of at least {judgement.threshold:.2f}, matched at IoU 0.5 whatever the class.',
-            charts.confusion_chart(judgement.confusion, judgement.class_names),
-        ),
-        (
-            'Size of the objects',
-            'Small is below 32 x 32 pixels, large at least 96 x 96.',
-            charts.size_chart(judgement),
-        ),
-        (
-            'Light, altitude, condition',
-            'Parts of the images (how many), 95 % intervals.',
-            charts.slices_chart(judgement),
-        ),
-        (
-            'Weights of the scales',
-            'How much each stride counts, by mean size of the objects in the image (how many).',
-            charts.fusion_chart(judgement.images),
-        ),
-    ]
-    if history is not None and len(history.steps):
-        drawn.append(('Loss', 'Running mean over 25 steps.', charts.loss_chart(history)))
-    if history is not None and history.dev:
-        drawn.append(('Scores on dev', 'After each evaluation.', charts.dev_chart(history)))
-    return [row for row in drawn if row[2]]
-
-
-def _score_rows(judgement: Judgement) -> list[list[str]]:
-    """A row per class and one for all: figures, those with an interval say it."""
-    groups = {'all': judgement.metrics, **judgement.metrics.per_class}
-    return [
-        [name, *(_figure(values, f, judgement.intervals.get(name, {})) for f in _FIGURES)]
-        for name, values in groups.items()
-    ]
-
-
-def _figure(values: Any, figure: str, intervals: Mapping[str, Any]) -> str:
-    value = getattr(values, figure, None)
+def figure_text(value: float | None, interval: Any) -> str:
+    """Return a figure, with its interval if there is one."""
     if value is None:
         return '–'
-    known = intervals.get(figure)
-    return f'{value:.3f}' if known is None else f'{value:.3f} ({known.low:.3f}–{known.high:.3f})'
+    if interval is None:
+        return f'{value:.3f}'
+    return f'{value:.3f} ({interval.low:.3f}–{interval.high:.3f})'
+
+
+def _of_run(history: History, figures: Sequence[str]) -> list[Drawing]:
+    drawn = []
+    if len(history.steps):
+        svg = charts.loss_chart(history)
+        drawn.append(Drawing('Loss', 'Running mean over 25 steps.', svg))
+    if history.dev:
+        svg = charts.dev_chart(history, figures)
+        drawn.append(Drawing('Scores on dev', 'After each evaluation.', svg))
+    return drawn
 
 
 def _system() -> dict[str, str]:

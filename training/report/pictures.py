@@ -56,11 +56,11 @@ def examples(images: Sequence[JudgedImage], count: int = 6) -> tuple[list[Exampl
         return image.f1, met.found - met.missed - met.false, image.path.name
 
     ranked = sorted((n for n, i in enumerate(images) if len(i.truth) or len(i.found)), key=rank)
-    worst, best = (_spread(order, apart)[:count] for order in (ranked, ranked[::-1]))
+    worst, best = (spread(order, apart)[:count] for order in (ranked, ranked[::-1]))
     return [_example(images[n]) for n in best], [_example(images[n]) for n in worst]
 
 
-def _spread(ranked: Sequence[int], apart: int) -> list[int]:
+def spread(ranked: Sequence[int], apart: int) -> list[int]:
     """Leave out numbers at most `apart` from one that came before."""
     kept: list[int] = []
     for number in ranked:
@@ -69,22 +69,32 @@ def _spread(ranked: Sequence[int], apart: int) -> list[int]:
     return kept
 
 
+def to_shades(raw: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a thermal image (H, W) as (H, W, 3) greys; its outermost percent is cut off."""
+    low, high = np.percentile(raw, (0.5, 99.5))
+    grey = np.clip((raw - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def to_data_uri(picture: NDArray[np.uint8]) -> str:
+    """Return a picture (H, W, 3), B, G, R, as a JPEG that stands in the page itself."""
+    _, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    text = base64.b64encode(data.tobytes()).decode()
+    return f'data:image/jpeg;base64,{text}'
+
+
 def _example(image: JudgedImage) -> Example:
     count = image.count
     caption = f'{count.found} found, {count.missed} missed, {count.false} false'
     picture = _draw(read_thermal_image(image.path), image)
-    _, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    text = base64.b64encode(data.tobytes()).decode()
-    return Example(image.path.name, caption, f'data:image/jpeg;base64,{text}')
+    return Example(image.path.name, caption, to_data_uri(picture))
 
 
 def _draw(raw: NDArray[Any], image: JudgedImage) -> NDArray[np.uint8]:
     """Grey picture with objects, boxes and regions, at the width of the page."""
-    low, high = np.percentile(raw, (0.5, 99.5))
-    grey = np.clip((raw - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
     scale = _WIDTH_PX / raw.shape[1]
     size = (_WIDTH_PX, round(raw.shape[0] * scale))
-    canvas = cv2.cvtColor(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2BGR)
+    canvas = cv2.resize(to_shades(raw), size, interpolation=cv2.INTER_AREA)
     for box in image.regions_xyxy_px:
         _rectangle(canvas, box * scale, _REGION)
     false, missed = image.matching.false, image.matching.missed
