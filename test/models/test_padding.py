@@ -97,6 +97,24 @@ def test_batch_norm_learns_from_the_cells_that_are_not_padded():
     assert_close(ours.state_dict(), theirs.state_dict())
 
 
+@pytest.mark.parametrize(
+    'layout', [torch.contiguous_format, torch.channels_last], ids=['rows', 'channels last']
+)
+def test_gradients_of_batch_norm_are_those_without_the_padding(layout):
+    x = (torch.randn(2, 4, 6, 7) * 3 + 1).contiguous(memory_format=layout)
+    weights = torch.randn(2, 4, 4, 5)
+    ours, theirs = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+    gradients = []
+    for norm, padding in ((ours, padded((6, 7), (4, 5), batch=2)), (theirs, None)):
+        leaf = x.clone().requires_grad_()
+        shown = leaf if padding is not None else leaf[..., :4, :5].contiguous()
+        (batch_norm(shown, norm, padding)[..., :4, :5] * weights).sum().backward()
+        gradients.append(leaf.grad)
+    assert_close(*gradients)
+    assert_close(ours.weight.grad, theirs.weight.grad)
+    assert_close(ours.bias.grad, theirs.bias.grad)
+
+
 def test_batch_norm_that_does_not_train_keeps_its_statistics():
     norm = nn.BatchNorm2d(4).eval()
     x = torch.randn(2, 4, 6, 7)

@@ -90,5 +90,7 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm2d, padding: Tensor | None) -> Tenso
         return norm(x)
     cells_last = x.permute(0, 2, 3, 1)
     valid = ~padding
-    cells = norm(cells_last[valid].T[None, :, :, None])[0, :, :, 0].T  # [cells, C]
+    # One cell per image of a pixel: in any other shape the cells are a transposed view, whose
+    # gradient torch 2.13 gets wrong on a CPU.
+    cells = norm(cells_last[valid][:, :, None, None])[:, :, 0, 0]  # [cells, C]
     return torch.zeros_like(cells_last).index_put((valid,), cells).permute(0, 3, 1, 2)
