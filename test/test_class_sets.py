@@ -4,6 +4,7 @@ import pytest
 
 from thermal_perception.class_sets import (
     background_label,
+    bright_colours_of,
     colours_of,
     countable_labels,
     MFNET,
@@ -21,6 +22,12 @@ def test_id_to_colour_and_back_is_the_id(known):
 def test_published_colours():
     assert colours_of(MFNET.names)[2] == (64, 64, 0)  # person
     assert colours_of(PST900.names)[4] == (255, 255, 255)  # rescue randy: white, not yellow
+
+
+def test_bright_colours_are_square_roots():
+    # of 64 x 255 and 128 x 255
+    assert bright_colours_of(MFNET.names)[1] == (128, 0, 181)  # car, published as (64, 0, 128)
+    assert bright_colours_of(PST900.names)[4] == (255, 255, 255)
 
 
 def test_other_classes_get_different_colours_and_background_none():

@@ -65,6 +65,8 @@ COUNTABLE = frozenset(
 )
 """Names of classes whose connected regions are objects; kerbs and guardrails are none."""
 
+_BRIGHTEST = 255
+
 # Far apart in hue, bright enough to show on a dark image; for classes of no known set.
 _OTHERS: tuple[Rgb, ...] = (
     (255, 133, 66),
@@ -91,6 +93,21 @@ def colours_of(class_names: Sequence[str]) -> tuple[Rgb, ...]:
         (0, 0, 0) if name in BACKGROUND else _OTHERS[label % len(_OTHERS)]
         for label, name in enumerate(class_names)
     )
+
+
+def bright_colours_of(class_names: Sequence[str]) -> tuple[Rgb, ...]:
+    """Return the colours of `colours_of` such that all of them show on a dark image.
+
+    Some colours of data sets are nearly black. Each component c of 0..1 becomes its square root.
+    """
+    return tuple(
+        (_lifted(red), _lifted(green), _lifted(blue))
+        for red, green, blue in colours_of(class_names)
+    )
+
+
+def _lifted(component: int) -> int:
+    return round((component * _BRIGHTEST) ** 0.5)
 
 
 def countable_labels(class_names: Sequence[str]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any, TYPE_CHECKING
 import cv2
 import numpy as np
 
-from thermal_perception.class_sets import background_label, colours_of
+from thermal_perception.class_sets import background_label, bright_colours_of
 from thermal_perception.encode.overlay import to_display, to_encoding
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from thermal_perception.types import SegmentationMask
 
 _LABELS = 256  # that 8 bits can tell apart
-_BRIGHTEST = 255
 
 
 class LabelPainter:
@@ -31,19 +30,17 @@ class LabelPainter:
     def __init__(self, class_names: Sequence[str], *, opacity: float = 0.5) -> None:
         """Choose the colours.
 
-        Some colours of data sets are nearly black, made to be looked at by themselves. Over an
-        image each component c of 0..1 becomes its square root. `colours_of` gives them unchanged.
-
         Args:
-            class_names: names in label order; the background is not painted.
+            class_names: names in label order, painted in `bright_colours_of`; the background is
+                not painted.
             opacity: how much of the image a class hides, 0..1.
         """
         self.class_names = tuple(class_names)
         self._opacity = opacity
         self._background = background_label(class_names)
-        rgb = np.array(colours_of(class_names)).reshape(-1, 3)
+        rgb = np.array(bright_colours_of(class_names)).reshape(-1, 3)
         self._colours = np.zeros((_LABELS, 1, 3), np.uint8)  # B, G, R by label
-        self._colours[: len(rgb), 0] = np.rint(np.sqrt(rgb * _BRIGHTEST))[:, ::-1]
+        self._colours[: len(rgb), 0] = rgb[:, ::-1]
 
     def paint(self, image: NDArray[Any], mask: SegmentationMask) -> NDArray[np.uint8]:
         """Paint a label map over the image it belongs to.

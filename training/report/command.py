@@ -12,11 +12,14 @@ from tqdm import tqdm
 from thermal_perception.config import read_yaml
 from thermal_perception.errors import ConfigError
 from thermal_perception.evaluation.dataset import open_split
+from thermal_perception.evaluation.labelled_pairs import open_labelled_pairs
 from thermal_perception.perceive import Perceiver
 from training.report.box_page import box_page
 from training.report.history import History
 from training.report.judge import judge
-from training.report.page import Origin
+from training.report.judge_labels import judge_labels
+from training.report.label_page import label_page
+from training.report.page import figure_text, Origin
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'run', type=Path, metavar='RUN', help='folder of a run, or a checkpoint (.safetensors)'
     )
-    parser.add_argument('--dataset', type=Path, required=True, help='data set in COCO layout')
+    parser.add_argument(
+        '--dataset', type=Path, required=True, help='COCO layout, or one with label images'
+    )
     parser.add_argument('--split', default='val', help='its split')
     parser.add_argument('--output', type=Path, help='HTML file, RUN/report.html if unset')
     parser.add_argument('--weights', choices=('best', 'last'), help='of a run; default: best')
@@ -42,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     if not output.parent.is_dir():
         raise ConfigError(f'--output {output}: no such folder')
     perceiver = Perceiver.load(checkpoint, device=args.device)
-    text, summary = _box_report(perceiver, args)
+    report = _label_report if 'segmentation' in perceiver.outputs else _box_report
+    text, summary = report(perceiver, args)
     output.write_text(text, encoding='utf-8')
     print(f'{output}: {summary}')
     return 0
@@ -57,6 +63,17 @@ def _box_report(perceiver: Perceiver, args: argparse.Namespace) -> tuple[str, st
         )
     text = box_page(_origin(perceiver, args), found)
     return text, f'mAP50 {found.metrics.mAP50:.3f} over {len(split.images)} images'
+
+
+def _label_report(perceiver: Perceiver, args: argparse.Namespace) -> tuple[str, str]:
+    """Return the page about a model that labels pixels, and a line about it."""
+    pairs = open_labelled_pairs(args.dataset, args.split)
+    with tqdm(total=len(pairs), desc='judging', unit='pair') as bar:
+        found = judge_labels(
+            perceiver, pairs, resamples=args.resamples, tick=lambda done, _: bar.update(1)
+        )
+    text = label_page(_origin(perceiver, args), found)
+    return text, f'mIoU {figure_text(found.metrics.mIoU, None)} over {len(pairs)} pairs'
 
 
 def _origin(perceiver: Perceiver, args: argparse.Namespace) -> Origin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 import json
 import shutil
 
@@ -26,22 +25,6 @@ from training.report.pictures import _draw, examples
 CLASSES = ('person', 'car')
 
 
-class Page(HTMLParser):
-    """Collects tags, texts and addresses of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.texts, self.addresses = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.addresses += [v for k, v in attributes if k in ('src', 'href', 'xlink:href') and v]
-
-    def handle_data(self, data):
-        self.texts.append(data.strip())
-
-
 @pytest.fixture
 def run_folder(tmp_path):
     """Return a folder as a run leaves it, with weights that were never trained."""
@@ -62,12 +45,14 @@ def run_folder(tmp_path):
     return run
 
 
-def test_the_page_of_a_run_needs_nothing_beside_it_and_says_everything(run_folder, coco, capsys):
+def test_the_page_of_a_run_needs_nothing_beside_it_and_says_everything(
+    run_folder, coco, capsys, page_of
+):
     arguments = ['--dataset', str(coco), '--split', 'train', '--resamples', '20']
     assert main(['report', str(run_folder), *arguments]) == 0
     assert 'report.html: mAP50 0.' in capsys.readouterr().out
     text = (run_folder / 'report.html').read_text()
-    page = Page(text)
+    page = page_of(text)
     assert page.tags.count('svg') >= 6
     assert page.tags.count('img') == 8  # four images, once among the best, once among the worst
     assert all(a.startswith(('data:image/', '#')) for a in page.addresses)
@@ -79,40 +64,42 @@ def test_the_page_of_a_run_needs_nothing_beside_it_and_says_everything(run_folde
     assert '<model>' not in text
 
 
-def test_a_checkpoint_alone_has_a_page_too(run_folder, coco, tmp_path):
+def test_a_checkpoint_alone_has_a_page_too(run_folder, coco, tmp_path, page_of):
     arguments = ['--dataset', str(coco), '--split', 'train', '--resamples', '0']
     output = tmp_path / 'page.html'
     file = run_folder / 'best.safetensors'
     assert main(['report', str(file), *arguments, '--output', str(output)]) == 0
-    texts = Page(output.read_text()).texts
+    texts = page_of(output.read_text()).texts
     assert 'Loss' not in texts
     assert 'Confusion' in texts
 
 
-def test_parts_are_charted_where_the_names_of_the_images_tell(run_folder, write, scenes, tmp_path):
+def test_parts_are_charted_where_the_names_of_the_images_tell(
+    run_folder, write, scenes, tmp_path, page_of
+):
     names = [f'{n % 2}_{60 + 10 * (n // 2)}_30_0_{n:05}.png' for n in range(4)]
     data = write(tmp_path / 'flights', scenes, names=names)
     arguments = ['--dataset', str(data), '--split', 'train', '--resamples', '20']
     assert main(['report', str(run_folder), *arguments]) == 0
-    texts = Page((run_folder / 'report.html').read_text()).texts
+    texts = page_of((run_folder / 'report.html').read_text()).texts
     assert 'Light, altitude, condition' in texts
     for label in ('light day (2)', 'light night (2)', 'altitude 60 m (2)', 'altitude 70 m (2)'):
         assert label in texts
 
 
-def test_the_chart_of_the_loss_leaves_times_and_rates_out():
+def test_the_chart_of_the_loss_leaves_times_and_rates_out(page_of):
     steps = np.arange(30)
     named = ('loss', 'giou', 's', 'data_s', 'lr', 'grad_norm', 'alpha_0', 'w_1')
     history = History(steps, {name: np.ones(30) for name in named}, (), ())
-    texts = Page(loss_chart(history)).texts
+    texts = page_of(loss_chart(history)).texts
     assert {'loss', 'giou'} <= set(texts)
     assert not {'s', 'data_s', 'lr', 'grad_norm', 'alpha_0', 'w_1'} & set(texts)
 
 
-def test_the_chart_of_dev_starts_at_step_zero_and_shows_every_set():
+def test_the_chart_of_dev_starts_at_step_zero_and_shows_every_set(page_of):
     metrics = {'mAP50': 0.5, 'mAP': 0.3, 'mAP75': None, 'others': [{'mAP50': 0.4}]}
     history = History(np.arange(10), {}, ((9, metrics),), ())
-    texts = Page(dev_chart(history, ('mAP50', 'mAP', 'mAP75'))).texts
+    texts = page_of(dev_chart(history, ('mAP50', 'mAP', 'mAP75'))).texts
     assert 'mAP50, set 2' in texts
     assert '0' in texts
 
