@@ -8,6 +8,7 @@ Source: Tan and Le, EfficientNet, arXiv 1905.11946; the Lite variants of the Ten
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple, TYPE_CHECKING
 
 from torch import nn, Tensor
@@ -39,6 +40,10 @@ _STAGES = (
     _Stage(4, 5, 2, 6, 192),
     _Stage(1, 3, 1, 6, 320),
 )
+
+
+# In place, also below: a third of the time on a CPU goes into maps that leave its caches.
+_relu6 = partial(F.relu6, inplace=True)
 
 
 class SamePadConv2d(nn.Conv2d):
@@ -100,10 +105,10 @@ class InvertedResidual(nn.Module):
         """Map (B, C, H, W) to (B, out, H/stride, W/stride)."""
         y = x
         if self.expand:
-            y = F.relu6(conv_bn(self._expand_conv, self._bn0, y))
-        y = F.relu6(conv_bn(self._depthwise_conv, self._bn1, y))
+            y = _relu6(conv_bn(self._expand_conv, self._bn0, y))
+        y = _relu6(conv_bn(self._depthwise_conv, self._bn1, y))
         y = conv_bn(self._project_conv, self._bn2, y)
-        return x + y if self.residual else y
+        return y.add_(x) if self.residual else y
 
 
 class EfficientNetLite0(Backbone):
@@ -135,7 +140,7 @@ class EfficientNetLite0(Backbone):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Return the maps asked for by stride; see `Backbone`."""
-        x = F.relu6(conv_bn(self._conv_stem, self._bn0, x))
+        x = _relu6(conv_bn(self._conv_stem, self._bn0, x))
         features = {}
         for index, block in enumerate(self._blocks):
             x = block(x)

@@ -67,9 +67,9 @@ class BasicBlock(_Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, width, H/stride, W/stride)."""
-        y = F.relu(conv_bn(self.conv1, self.bn1, x))
+        y = F.relu(conv_bn(self.conv1, self.bn1, x), inplace=True)
         y = conv_bn(self.conv2, self.bn2, y)
-        return F.relu(y + self.shortcut(x))
+        return F.relu(y + self.shortcut(x), inplace=True)
 
 
 class Bottleneck(_Block):
@@ -91,10 +91,10 @@ class Bottleneck(_Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, 4 * width, H/stride, W/stride)."""
-        y = F.relu(conv_bn(self.conv1, self.bn1, x))
-        y = F.relu(conv_bn(self.conv2, self.bn2, y))
+        y = F.relu(conv_bn(self.conv1, self.bn1, x), inplace=True)
+        y = F.relu(conv_bn(self.conv2, self.bn2, y), inplace=True)
         y = conv_bn(self.conv3, self.bn3, y)
-        return F.relu(y + self.shortcut(x))
+        return F.relu(y + self.shortcut(x), inplace=True)
 
 
 class _Shape(NamedTuple):
@@ -139,7 +139,7 @@ class ResNet(Backbone):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Return the maps asked for by stride; see `Backbone`."""
-        x = F.relu(conv_bn(self.conv1, self.bn1, x))
+        x = F.relu(conv_bn(self.conv1, self.bn1, x), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         features = {}
         for index, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):

@@ -122,22 +122,39 @@ class E2eMfd(nn.Module):
         images = [i.expand(-1, 3, -1, -1) for i in (thermal, rgb) if i is not None]
         if not images:
             raise ValueError('E2eMfd: found no image, expected thermal, rgb or both')
-        maps = self.backbone(self._normalised(torch.cat(images), padding))
+        maps = self._maps(images, padding)
         if len(images) == 1:
-            return {stride: 2 * x for stride, x in maps.items()}
+            return {stride: 2 * x for stride, x in maps[0].items()}
+        thermal_maps, rgb_maps = maps
         if present is None:
-            return {stride: torch.add(*x.chunk(2)) for stride, x in maps.items()}
+            return {stride: x + rgb_maps[stride] for stride, x in thermal_maps.items()}
         share = _shares(present).to(images[0].dtype)
-        return {stride: (x * share).unflatten(0, (2, -1)).sum(0) for stride, x in maps.items()}
+        return {
+            stride: share[0] * x + share[1] * rgb_maps[stride]
+            for stride, x in thermal_maps.items()
+        }
 
     def shared_parameters(self) -> Iterator[nn.Parameter]:
         """Yield what both tasks train: backbone and pyramid."""
         for module in (self.backbone, self.pyramid):
             yield from (p for p in module.parameters() if p.requires_grad)
 
+    def _maps(self, images: list[Tensor], padding: Tensor | None) -> list[dict[int, Tensor]]:
+        """Return the backbone's maps of each image.
+
+        In training all go through it as one batch, since normalisation sees statistics of all, and
+        on a GPU, which has room. A CPU is faster when the maps of one image fit into its caches.
+        """
+        if not self.training and images[0].device.type == 'cpu':
+            return [self.backbone(self._normalised(image, padding)) for image in images]
+        together = self.backbone(self._normalised(torch.cat(images), padding))
+        parts = {stride: x.chunk(len(images)) for stride, x in together.items()}
+        return [{stride: x[n] for stride, x in parts.items()} for n in range(len(images))]
+
     def _normalised(self, images: Tensor, padding: Tensor | None) -> Tensor:
         """Normalise (B or 2 B, 3, H, W) images; what is padded becomes zero, as in training."""
         x = (images - self.mean) / self.std
+        x = x.contiguous(memory_format=torch.channels_last)  # grey ones were expanded
         if padding is None:
             return x
         repeated = padding.repeat(len(x) // len(padding), 1, 1)
@@ -169,10 +186,10 @@ def image_sizes(images: Tensor, padding: Tensor | None) -> Tensor:
 
 
 def _shares(present: Tensor) -> Tensor:
-    """Return (2 B, 1, 1, 1): how much each image counts, thermal ones first; 2 in all."""
+    """Return (2, B, 1, 1, 1): how much thermal and colour images count; 2 in all."""
     there = present.float()
     shares = 2 * there / there.sum(1, keepdim=True).clamp(min=1)  # [batch, camera]
-    return shares.T.flatten()[:, None, None, None]
+    return shares.T[..., None, None, None]
 
 
 def _alone(image: Tensor, *, camera: int) -> FusedOutput:
