@@ -7,6 +7,7 @@ from typing import NamedTuple, TYPE_CHECKING
 import numpy as np
 
 from training.report.canvas import column, drawing, legend_above
+from training.report.gradient_charts import is_about_gradients
 from training.report.history import smooth
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _is_bookkeeping(name: str) -> bool:
     """Tell terms of the loss from times, rates and weights in the same rows of the log."""
     return (
         name in {'s', 'lr', 'grad_norm', 'grad_wq'}
+        or is_about_gradients(name)
         or name.endswith(('_s', '_gate', '_share', '_confidence'))
-        or name.startswith(('alpha', 'w_'))
+        or name.startswith(('alpha', 'w_', 'weight_'))
     )

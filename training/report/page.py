@@ -13,7 +13,7 @@ from markupsafe import Markup
 import torch
 import yaml
 
-from training.report import charts
+from training.report import charts, gradient_charts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,6 +111,11 @@ def _of_run(history: History, figures: Sequence[str]) -> list[Drawing]:
     if len(history.steps):
         svg = charts.loss_chart(history)
         drawn.append(Drawing('Loss', 'Running mean over 25 steps.', svg))
+    about = 'On the weights that all tasks share, at the steps where gradients were measured.'
+    svg = gradient_charts.balance_chart(history)
+    drawn.append(Drawing('Gradients of the tasks: balance', about, svg))
+    svg = gradient_charts.conflict_chart(history)
+    drawn.append(Drawing('Gradients of the tasks: conflict', about, svg))
     if history.dev:
         svg = charts.dev_chart(history, figures)
         drawn.append(Drawing('Scores on dev', 'After each evaluation.', svg))
