@@ -203,3 +203,35 @@ def test_callback_that_fails_is_no_fault_only_when_the_process_is_ending(ros_dom
     )
     assert done.returncode == code, done.stderr
     assert ('this callback fails' in done.stderr) == bool(code)
+
+
+HANDLERS = """
+from rclpy.node import Node
+from rclpy.signals import get_current_signal_handlers_options
+from thermal_perception.nodes.base.entry import run_node
+
+class Ending(Node):
+    def __init__(self):
+        super().__init__('ending')
+        print('up', get_current_signal_handlers_options().name, flush=True)
+
+    def destroy_node(self):
+        print('down', get_current_signal_handlers_options().name, flush=True)
+        super().destroy_node()
+
+raise SystemExit(run_node(Ending))
+"""
+
+
+def test_rclpy_watches_no_signals_while_a_node_is_taken_apart(processes, ros_domain, tmp_path):
+    """Its thread would read conditions that are being destroyed."""
+    log = tmp_path / 'log'
+    with log.open('w') as file:
+        process = subprocess.Popen([sys.executable, '-c', HANDLERS], stdout=file,
+                                   stderr=subprocess.STDOUT, env=dict(os.environ))
+    processes.append(process)
+    process.log = log
+    until_logged(process, 'up ALL')
+    ends_well(process, signal.SIGTERM)
+    # It has let go of SIGTERM; SIGINT we ignore ourselves by then, which hides it from rclpy.
+    assert 'down SIGINT\n' in log.read_text()

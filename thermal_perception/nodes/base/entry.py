@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import uninstall_signal_handlers
 
 from thermal_perception.errors import ThermalPerceptionError
 from thermal_perception.nodes.base.dds import use_dds_profile
@@ -55,6 +56,9 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
         # The process was told to end while a callback was about to publish.
     finally:
         with _undisturbed():
+            # Waits for rclpy's thread that tells executors of a signal: it reads their conditions
+            # without a lock, and crashes if we take them away meanwhile.
+            uninstall_signal_handlers()
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
