@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-import tempfile
 import time
 import unittest
 
@@ -12,50 +10,26 @@ import pytest
 # Not `launch`: without ROS the folder of our launch files would pass for it.
 pytest.importorskip('launch_testing', reason='launch is not installed: PyPI has none')
 
-from launch.actions import IncludeLaunchDescription
-from launch.substitutions import PathJoinSubstitution
-from launch_ros.substitutions import FindPackageShare
-import launch_testing.actions
 import launch_testing.asserts
 import launch_testing.markers
 import numpy as np
+from pair_launch import in_namespace_front, RGB, THERMAL
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from tiny import e2e_mfd
 
-from launch import LaunchDescription
 from thermal_perception.encode import to_image
-from thermal_perception.models.checkpoint import save_random
-from thermal_perception.models.record import CheckpointInfo
 
 # Processes import torch, which takes long on a busy machine.
 DEADLINE_S = 120.0
 CLASS_NAMES = ('person', 'car')
-TINY = e2e_mfd(CLASS_NAMES)
-FOLDER = tempfile.TemporaryDirectory()
-CHECKPOINT = Path(FOLDER.name, 'tiny.safetensors')
 
 
 @pytest.mark.launch_test
 @launch_testing.markers.keep_alive
 def generate_test_description():
-    save_random(CHECKPOINT, CheckpointInfo('tiny', 'e2e_mfd', TINY, {}, CLASS_NAMES))
-    arguments = {
-        'namespace': 'front',
-        'thermal_image': '/boson/image_raw',
-        'rgb_image': '/camera/image_raw',
-        'checkpoint': str(CHECKPOINT),
-        'device': 'cpu',
-        'log_level': 'warn',
-    }
-    system = IncludeLaunchDescription(
-        PathJoinSubstitution(
-            [FindPackageShare('thermal_perception'), 'launch', 'e2e_mfd.launch.py']
-        ),
-        launch_arguments=arguments.items(),
-    )
-    return LaunchDescription([system, launch_testing.actions.ReadyToTest()])
+    return in_namespace_front('e2e_mfd', e2e_mfd(CLASS_NAMES), CLASS_NAMES)
 
 
 class TestLaunchedNode(unittest.TestCase):
@@ -67,8 +41,8 @@ class TestLaunchedNode(unittest.TestCase):
         executor.add_node(node)
         pictures = []
         node.create_subscription(Image, '/front/e2e_mfd/fused_image', pictures.append, 10)
-        thermal = node.create_publisher(Image, '/boson/image_raw', 5)
-        rgb = node.create_publisher(Image, '/camera/image_raw', 5)
+        thermal = node.create_publisher(Image, THERMAL, 5)
+        rgb = node.create_publisher(Image, RGB, 5)
         grey = np.random.default_rng(0).integers(0, 2**14, (64, 96), np.uint16)
         blue = np.full((64, 96, 3), (200, 40, 40), np.uint8)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-import tempfile
 import time
 import unittest
 
@@ -13,50 +11,26 @@ import pytest
 pytest.importorskip('launch_testing', reason='launch is not installed: PyPI has none')
 
 from diagnostic_msgs.msg import DiagnosticArray
-from launch.actions import IncludeLaunchDescription
-from launch.substitutions import PathJoinSubstitution
-from launch_ros.substitutions import FindPackageShare
-import launch_testing.actions
 import launch_testing.asserts
 import launch_testing.markers
 import numpy as np
+from pair_launch import in_namespace_front, RGB, THERMAL
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from tiny import rgbt
 
-from launch import LaunchDescription
 from thermal_perception.encode import to_image
-from thermal_perception.models.checkpoint import save_random
-from thermal_perception.models.record import CheckpointInfo
 
 # Processes import torch, which takes long on a busy machine.
 DEADLINE_S = 120.0
 CLASS_NAMES = ('unlabeled', 'person', 'car')
-TINY = rgbt(CLASS_NAMES)
-FOLDER = tempfile.TemporaryDirectory()
-CHECKPOINT = Path(FOLDER.name, 'tiny.safetensors')
 
 
 @pytest.mark.launch_test
 @launch_testing.markers.keep_alive
 def generate_test_description():
-    save_random(CHECKPOINT, CheckpointInfo('tiny', 'rgbt_segmentation', TINY, {}, CLASS_NAMES))
-    arguments = {
-        'namespace': 'front',
-        'thermal_image': '/boson/image_raw',
-        'rgb_image': '/camera/image_raw',
-        'checkpoint': str(CHECKPOINT),
-        'device': 'cpu',
-        'log_level': 'warn',
-    }
-    system = IncludeLaunchDescription(
-        PathJoinSubstitution(
-            [FindPackageShare('thermal_perception'), 'launch', 'rgbt_segmentation.launch.py']
-        ),
-        launch_arguments=arguments.items(),
-    )
-    return LaunchDescription([system, launch_testing.actions.ReadyToTest()])
+    return in_namespace_front('rgbt_segmentation', rgbt(CLASS_NAMES), CLASS_NAMES)
 
 
 class TestLaunchedNode(unittest.TestCase):
@@ -74,8 +48,8 @@ class TestLaunchedNode(unittest.TestCase):
 
         node.create_subscription(Image, '/front/rgbt_segmentation/segmentation', maps.append, 10)
         node.create_subscription(DiagnosticArray, '/diagnostics', count_pairs, 10)
-        thermal = node.create_publisher(Image, '/boson/image_raw', 5)
-        rgb = node.create_publisher(Image, '/camera/image_raw', 5)
+        thermal = node.create_publisher(Image, THERMAL, 5)
+        rgb = node.create_publisher(Image, RGB, 5)
         grey = np.random.default_rng(0).integers(0, 2**14, (64, 96), np.uint16)
         blue = np.full((64, 96, 3), (200, 40, 40), np.uint8)
         stamps = set()
