@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import os
 from pathlib import Path
 import signal
+import sys
 import tempfile
 
 import hypothesis
@@ -13,6 +15,11 @@ import pytest
 
 # Above 101 the ports of a DDS domain run into those that Linux hands out to clients.
 _LAST_DOMAIN = 101
+
+# Later than the time limit of pytest-timeout, which asks Python to stop a test: one that is stuck
+# in C with the interpreter's lock does not hear it.
+_STUCK_S = float(os.environ.get('STUCK_S', '330'))
+_stderr = pytest.StashKey()
 
 # The same examples on every run; `pytest --hypothesis-profile=default` looks for others.
 hypothesis.settings.register_profile('repeatable', derandomize=True, deadline=None)
@@ -26,6 +33,22 @@ def pytest_configure(config):
     would inherit that.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[_stderr] = os.dup(sys.__stderr__.fileno())  # tests may capture it
+
+
+def pytest_unconfigure(config):
+    """Close our copy of stderr."""
+    os.close(config.stash[_stderr])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Show where a test is stuck and end its process, which pytest-xdist replaces and reports."""
+    faulthandler.dump_traceback_later(_STUCK_S, exit=True, file=item.config.stash[_stderr])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture
