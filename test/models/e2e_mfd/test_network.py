@@ -107,6 +107,46 @@ def test_one_camera_alone_is_the_fused_image(network, images):
     assert_close(run(network, None, rgb).fusion.fused, rgb.amax(1, keepdim=True))
 
 
+@pytest.fixture(scope='module')
+def own_laterals():
+    torch.manual_seed(0)
+    return E2eMfd(dataclasses.replace(TINY, own_laterals=True)).eval()
+
+
+def test_each_camera_has_laterals_of_its_own(network, own_laterals, images):
+    both = own_laterals.features(*images)
+    thermal, rgb = own_laterals.features(images[0], None), own_laterals.features(None, images[1])
+    for stride, x in both.items():
+        half = network.backbone.channels[stride]
+        assert own_laterals.pyramid.lateral[str(stride)].in_channels == 2 * half
+        assert_close(x[:, :half], thermal[stride][:, :half])
+        assert_close(x[:, half:], rgb[stride][:, half:])
+        assert not thermal[stride][:, half:].any()
+        assert not rgb[stride][:, :half].any()
+
+
+def test_colour_camera_changes_nothing_before_its_laterals_are_trained(own_laterals, images):
+    alone = own_laterals.pyramid(own_laterals.features(images[0], None))
+    for stride, x in own_laterals.pyramid(own_laterals.features(*images)).items():
+        assert x.abs().max() > 0
+        assert_close(x, alone[stride])
+
+
+def test_laterals_of_the_colour_camera_learn_from_the_start(images):
+    torch.manual_seed(0)
+    network = E2eMfd(dataclasses.replace(TINY, own_laterals=True))
+    sum(x.sum() for x in network.pyramid(network.features(*images)).values()).backward()
+    for stride, lateral in network.pyramid.lateral.items():
+        half = network.backbone.channels[int(stride)]
+        assert not lateral.weight[:, half:].any()
+        assert lateral.weight.grad[:, half:].abs().max() > 0
+
+
+@pytest.mark.parametrize('camera', [0, 1], ids=['thermal', 'rgb'])
+def test_a_camera_with_laterals_of_its_own_may_be_marked_missing(own_laterals, images, camera):
+    test_a_missing_camera_is_the_same_as_one_marked_missing(own_laterals, images, camera)
+
+
 def test_no_camera_at_all_is_refused(network):
     with pytest.raises(ValueError, match='found no image, expected thermal, rgb or both'):
         network(None, None)

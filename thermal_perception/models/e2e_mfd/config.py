@@ -157,6 +157,10 @@ class E2eMfdConfig:
         backbone: encoder that sees both images, one after the other, with the same weights.
         train_norm: also train weight and bias of the backbone's frozen norms.
         freeze_early: keep stem and first stage constant.
+        own_norms: let the colour image have its own gain and shift behind each trainable norm of
+            the backbone, see `OwnNorms`; ours.
+        own_laterals: give each camera the lateral convolutions of the pyramid for itself, which
+            add up behind them; the paper adds up before. Ours.
         pyramid_width: channels of P2..P5.
         fusion: see `OrpptConfig`.
         detection: see `DiffusionHeadConfig`.
@@ -166,6 +170,8 @@ class E2eMfdConfig:
     backbone: BackboneName = 'resnet50'
     train_norm: bool = False
     freeze_early: bool = True
+    own_norms: bool = False
+    own_laterals: bool = False
     pyramid_width: int = 256
     fusion: OrpptConfig = field(default_factory=OrpptConfig)
     detection: DiffusionHeadConfig = field(default_factory=DiffusionHeadConfig)

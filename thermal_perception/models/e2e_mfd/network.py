@@ -10,7 +10,9 @@ from torch import nn, Tensor
 from thermal_perception.models.backbones import make_backbone
 from thermal_perception.models.e2e_mfd.brightness import brightness
 from thermal_perception.models.e2e_mfd.head import DiffusionHead
+from thermal_perception.models.e2e_mfd.join import add_up, put_side_by_side
 from thermal_perception.models.e2e_mfd.orppt import FusedOutput, Orppt
+from thermal_perception.models.e2e_mfd.own_norms import OwnNorms
 from thermal_perception.models.e2e_mfd.sampling import sample
 from thermal_perception.models.fpn import FeaturePyramid
 
@@ -64,7 +66,15 @@ class E2eMfd(nn.Module):
         self.std: Tensor
         self.register_buffer('mean', torch.tensor(self.backbone.mean)[:, None, None], False)
         self.register_buffer('std', torch.tensor(self.backbone.std)[:, None, None], False)
-        self.pyramid = FeaturePyramid(self.backbone.channels, config.pyramid_width)
+        self.rgb_norms = OwnNorms(self.backbone) if config.own_norms else None
+        self._join, cameras = (put_side_by_side, 2) if config.own_laterals else (add_up, 1)
+        channels = {stride: cameras * count for stride, count in self.backbone.channels.items()}
+        self.pyramid = FeaturePyramid(channels, config.pyramid_width)
+        if config.own_laterals:
+            # Who has learned to see with one camera keeps it when it is given the other.
+            for stride, count in self.backbone.channels.items():
+                weight = self.pyramid.lateral[str(stride)].get_parameter('weight')
+                nn.init.zeros_(weight[:, count:])
         self.orppt = Orppt(config.fusion, config.pyramid_width)
         self.head = DiffusionHead(config.detection, config.pyramid_width, config.num_classes)
 
@@ -114,42 +124,42 @@ class E2eMfd(nn.Module):
         *,
         present: Tensor | None = None,
     ) -> dict[int, Tensor]:
-        """Return the backbone's maps of both images added up, by stride: (B, C, H/s, W/s).
+        """Return the backbone's maps of both images joined, by stride: (B, C or 2 C, H/s, W/s).
 
-        Where one camera is missing, the other counts twice, so that what follows sees maps of the
-        usual size. See `forward` for the arguments.
+        See `forward` for the arguments.
         """
-        images = [i.expand(-1, 3, -1, -1) for i in (thermal, rgb) if i is not None]
-        if not images:
+        if thermal is None and rgb is None:
             raise ValueError('E2eMfd: found no image, expected thermal, rgb or both')
-        maps = self._maps(images, padding)
-        if len(images) == 1:
-            return {stride: 2 * x for stride, x in maps[0].items()}
-        thermal_maps, rgb_maps = maps
-        if present is None:
-            return {stride: x + rgb_maps[stride] for stride, x in thermal_maps.items()}
-        share = _shares(present).to(images[0].dtype)
-        return {
-            stride: share[0] * x + share[1] * rgb_maps[stride]
-            for stride, x in thermal_maps.items()
-        }
+        grey = None if thermal is None else thermal.expand(-1, 3, -1, -1)
+        return self._join(*self._maps(grey, rgb, padding), present)
 
     def shared_parameters(self) -> Iterator[nn.Parameter]:
         """Yield what both tasks train: backbone and pyramid."""
-        for module in (self.backbone, self.pyramid):
-            yield from (p for p in module.parameters() if p.requires_grad)
+        for module in (self.backbone, self.rgb_norms, self.pyramid):
+            if module is not None:
+                yield from (p for p in module.parameters() if p.requires_grad)
 
-    def _maps(self, images: list[Tensor], padding: Tensor | None) -> list[dict[int, Tensor]]:
-        """Return the backbone's maps of each image.
+    def _maps(
+        self, thermal: Tensor | None, rgb: Tensor | None, padding: Tensor | None
+    ) -> tuple[dict[int, Tensor] | None, dict[int, Tensor] | None]:
+        """Return the backbone's maps of the (B, 3, H, W) thermal and colour images there are.
 
-        In training all go through it as one batch, since normalisation sees statistics of all, and
-        on a GPU, which has room. A CPU is faster when the maps of one image fit into its caches.
+        One after the other on a CPU, which is faster when the maps of one image fit into its
+        caches; as one batch on a GPU, which has room, if nothing tells the cameras apart.
         """
-        if not self.training and images[0].device.type == 'cpu':
-            return [self.backbone(self._normalised(image, padding)) for image in images]
-        together = self.backbone(self._normalised(torch.cat(images), padding))
-        parts = {stride: x.chunk(len(images)) for stride, x in together.items()}
-        return [{stride: x[n] for stride, x in parts.items()} for n in range(len(images))]
+        if thermal is not None and rgb is not None and thermal.is_cuda and not self.rgb_norms:
+            together = self.backbone(self._normalised(torch.cat((thermal, rgb)), padding))
+            parts = {stride: x.chunk(2) for stride, x in together.items()}
+            return {s: x[0] for s, x in parts.items()}, {s: x[1] for s, x in parts.items()}
+        return (
+            None if thermal is None else self.backbone(self._normalised(thermal, padding)),
+            None if rgb is None else self._rgb_maps(self._normalised(rgb, padding)),
+        )
+
+    def _rgb_maps(self, x: Tensor) -> dict[int, Tensor]:
+        own: OwnNorms | None = self.rgb_norms
+        maps: dict[int, Tensor] = own(self.backbone, x) if own else self.backbone(x)
+        return maps
 
     def _normalised(self, images: Tensor, padding: Tensor | None) -> Tensor:
         """Normalise (B or 2 B, 3, H, W) images; what is padded becomes zero, as in training."""
@@ -183,13 +193,6 @@ def image_sizes(images: Tensor, padding: Tensor | None) -> Tensor:
         return whole.expand(len(images), 2)
     heights, widths = (~padding[:, :, 0]).sum(1), (~padding[:, 0]).sum(1)
     return torch.stack((heights, widths), dim=1).float()
-
-
-def _shares(present: Tensor) -> Tensor:
-    """Return (2, B, 1, 1, 1): how much thermal and colour images count; 2 in all."""
-    there = present.float()
-    shares = 2 * there / there.sum(1, keepdim=True).clamp(min=1)  # [batch, camera]
-    return shares.T[..., None, None, None]
 
 
 def _alone(image: Tensor, *, camera: int) -> FusedOutput:
