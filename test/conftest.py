@@ -13,6 +13,8 @@ import tempfile
 import hypothesis
 import pytest
 
+from thermal_perception.nodes.base.dds import use_dds_profile
+
 # Above 101 the ports of a DDS domain run into those that Linux hands out to clients.
 _LAST_DOMAIN = 101
 
@@ -34,6 +36,7 @@ def pytest_configure(config):
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_stderr] = os.dup(sys.__stderr__.fileno())  # tests may capture it
+    use_dds_profile(os.environ)  # nodes that tests make themselves talk as those they start
 
 
 def pytest_unconfigure(config):

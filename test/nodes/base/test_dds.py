@@ -28,6 +28,13 @@ def test_profile_has_the_segment_and_message_size_of_large_images():
     assert types == ['SHM', 'UDPv4']
 
 
+def test_nodes_of_one_process_take_no_short_cut():
+    """Fast DDS can deadlock there while one is taken apart, with Python's lock held."""
+    names = {'dds': 'http://www.eprosima.com'}
+    root = ElementTree.parse(large_image_profile()).getroot()
+    assert root.findtext('.//dds:intraprocess_delivery', namespaces=names) == 'OFF'
+
+
 def test_profile_is_used_by_default():
     environment = {}
     use_dds_profile(environment)
