@@ -32,6 +32,7 @@ class FusionLossConfig:
         fidelity_weight: ours: of information that is lost, of either image (VIF).
         edge_weight: ours: of the distance from the slopes of the stronger edge (Qabf).
         edge_scales: sizes at which slopes are compared, each half of the one before.
+        edge_falloff: how much a size counts, by the one before.
         difference_weight: ours: of what u has beyond one image and is not the other one (SCD).
         range_weight: ours: of brightness outside of 0..1, which weights that do not sum to one
             can give.
@@ -47,6 +48,7 @@ class FusionLossConfig:
     fidelity_weight: float = 0.0
     edge_weight: float = 0.0
     edge_scales: int = 1
+    edge_falloff: float = 0.5
     difference_weight: float = 0.0
     range_weight: float = 0.0
 
@@ -57,6 +59,10 @@ class FusionLossConfig:
                 raise ConfigError(f'{name}: found {getattr(self, name)}, expected at least 0')
         if self.edge_scales < 1:
             raise ConfigError(f'edge_scales: found {self.edge_scales}, expected at least 1')
+        if not 0 < self.edge_falloff <= 1:
+            raise ConfigError(
+                f'edge_falloff: found {self.edge_falloff}, expected above 0, at most 1'
+            )
 
 
 class FusionCriterion:
@@ -98,7 +104,10 @@ class FusionCriterion:
             'pixel': (c.pixel_weight, lambda: self._pixel(u, sources, objects, extent)),
             'gradient': (c.gradient_weight, lambda: self._gradient(u, sources, extent)),
             'fidelity': (c.fidelity_weight, lambda: fidelity_loss(u, sources, extent)),
-            'edges': (c.edge_weight, lambda: edge_loss(u, sources, extent, c.edge_scales)),
+            'edges': (
+                c.edge_weight,
+                lambda: edge_loss(u, sources, extent, c.edge_scales, c.edge_falloff),
+            ),
             'difference': (c.difference_weight, lambda: difference_loss(u, sources, extent)),
             'range': (c.range_weight, lambda: range_loss(u, extent)),
         }

@@ -67,13 +67,16 @@ def _information(a: Tensor, b: Tensor, window: list[float]) -> tuple[Tensor, Ten
     return torch.log10(1 + variance / _VIF_NOISE), torch.log10(1 + told)
 
 
-def edge_loss(u: Tensor, sources: Tensor, extent: Extent, scales: int = 1) -> Tensor:
+def edge_loss(
+    u: Tensor, sources: Tensor, extent: Extent, scales: int = 1, falloff: float = 0.5
+) -> Tensor:
     """Return how far the slopes of u are from those of the source with the stronger edge.
 
     Slopes are vectors, by Sobel's filter in units of brightness per pixel, so that direction and
     sign are kept too (what Qabf measures). Each further scale looks at images of half the size,
     where an edge that no source has is seen however soft it is: it is what keeps borders of
-    regions taken from one source and the other from showing.
+    regions taken from one source and the other from showing. Scale k counts by half of
+    `falloff` ** k; with 0.5, a soft border counts the same at every scale that resolves it.
     """
     images = torch.cat((u, sources), 1)
     total = u.new_zeros(())
@@ -85,7 +88,7 @@ def edge_loss(u: Tensor, sources: Tensor, extent: Extent, scales: int = 1) -> Te
         slopes = _slopes(images)
         wanted = _stronger(slopes.x[:, 1:], slopes.y[:, 1:])
         distance = (slopes.x[:, :1] - wanted.x).abs() + (slopes.y[:, :1] - wanted.y).abs()
-        total = total + extent.shrunk(2).mean(distance) / 2 ** (scale + 1)
+        total = total + extent.shrunk(2).mean(distance) * falloff**scale / 2
     return total
 
 

@@ -118,6 +118,8 @@ def test_weights_that_cannot_be_are_refused():
         FusionLossConfig(edge_weight=-1.0)
     with pytest.raises(ConfigError, match='edge_scales: found 0, expected at least 1'):
         FusionLossConfig(edge_scales=0)
+    with pytest.raises(ConfigError, match='edge_falloff: found 0.0, expected above 0, at most 1'):
+        FusionLossConfig(edge_falloff=0.0)
 
 
 def test_options_are_read_from_plain_values():

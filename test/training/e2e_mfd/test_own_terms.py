@@ -120,6 +120,14 @@ def test_each_further_scale_weighs_the_same_slope_alike():
     assert_close(edge_loss(u, sources, whole(u), 9), three)  # 2 x 2 pixels are too few
 
 
+def test_scales_may_count_more_or_less_by_falloff():
+    sources, u = torch.cat((ramp(0.02), ramp(0.0)), 1), ramp(0.0)
+    one = edge_loss(u, sources, whole(u), 1)
+    # A scale sees twice the slope of the one before it.
+    assert_close(edge_loss(u, sources, whole(u), 3, 1.0), (1 + 2 + 4) * one)
+    assert_close(edge_loss(u, sources, whole(u), 3, 0.25), (1 + 1 / 2 + 1 / 4) * one)
+
+
 def test_a_soft_border_that_no_source_has_costs_more_at_more_scales():
     sources = torch.zeros(1, 2, 64, 64)
     u = torch.sigmoid((torch.arange(64) - 32.0) / 6).expand(1, 1, 64, 64)
