@@ -168,7 +168,7 @@ def test_missing_gpu_is_an_error_where_falling_back_is_not_allowed(
 class _Dying:
     """A backend whose device is lost on the first frame, with everything that was on it."""
 
-    name, precision, device = 'torch', 'fp32', 'cuda'
+    name, precision, device, problem = 'torch', 'fp32', 'cuda', ''
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         raise BackendError('torch on cuda: CUDA error: unspecified', recoverable=True)

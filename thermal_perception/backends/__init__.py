@@ -1,5 +1,14 @@
-"""Ways to run a network: eager PyTorch on CPU or GPU."""
+"""Ways to run a network: eager PyTorch on CPU or GPU, or compiled by OpenVINO for the CPU."""
 
+from thermal_perception.backends.choice import Backend, make_backend
+from thermal_perception.backends.openvino_backend import OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
 
-__all__ = ['TorchBackend', 'choose_device', 'to_cpu']
+__all__ = [
+    'Backend',
+    'OpenVinoBackend',
+    'TorchBackend',
+    'choose_device',
+    'make_backend',
+    'to_cpu',
+]

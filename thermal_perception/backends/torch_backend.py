@@ -42,10 +42,12 @@ class TorchBackend:
         name: `torch`.
         precision: `fp32`.
         device: where the network is.
+        problem: empty.
     """
 
     name = 'torch'
     precision = 'fp32'
+    problem = ''
 
     def __init__(
         self, model: nn.Module, device: str, select: Callable[[Any], Any] | None = None
@@ -61,7 +63,7 @@ class TorchBackend:
             BackendError: if it does not fit there.
         """
         self.device = choose_device(device)
-        self._select = select or _everything
+        self._select = select or everything
         try:
             layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
             self._model = model.eval().to(self.device, **layout)
@@ -96,7 +98,8 @@ class TorchBackend:
             raise _translated(error, self.device) from error
 
 
-def _everything(output: Any) -> Any:
+def everything(output: Any) -> Any:
+    """Select all."""
     return output
 
 

@@ -68,6 +68,8 @@ class EvaluateOptions:
     bootstrap: int = 0
     without: str = ''
     device: str = 'auto'
+    backend: str = 'torch'
+    precision: str = 'auto'
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -122,7 +124,13 @@ def evaluate(options: EvaluateOptions) -> None:
     for path in (options.json, options.fusion_csv, options.detections):
         console.check_writable(path)
     checkpoint = options.checkpoint or shipped_weights(options.model)
-    perceiver = Perceiver.load(checkpoint, device=options.device, num_threads=options.threads)
+    perceiver = Perceiver.load(
+        checkpoint,
+        device=options.device,
+        num_threads=options.threads,
+        backend=options.backend,
+        precision=options.precision,
+    )
     if 'segmentation' in perceiver.outputs:
         _check_for_labels(options, perceiver.info.model)
         evaluate_labels(options, perceiver)

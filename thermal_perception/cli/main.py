@@ -59,6 +59,8 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
+Backend = Annotated[str, typer.Option(help='torch, or openvino: compiled for the CPU.')]
+Precision = Annotated[str, typer.Option(help='fp32, bf16, or auto: bf16 where openvino has it.')]
 
 app.add_typer(score, name='score')
 
@@ -257,6 +259,8 @@ def evaluate(
         typer.Option(metavar='CAMERA', help='Hide this camera from the model: thermal or rgb.'),
     ] = '',
     device: Device = 'auto',
+    backend: Backend = 'torch',
+    precision: Precision = 'auto',
     threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,
 ) -> None:
     """Score a model on a data set with boxes or label images, a bag, or pairs to fuse."""
@@ -279,6 +283,8 @@ def evaluate(
             bootstrap=bootstrap,
             without=without,
             device=device,
+            backend=backend,
+            precision=precision,
             threads=threads,
         )
     )
@@ -404,6 +410,11 @@ def benchmark(
     model: Model = 'fusion_detr_lite',
     checkpoint: Checkpoint = None,
     device: Device = 'auto',
+    backend: Backend = 'torch',
+    precision: Precision = 'auto',
+    only: Annotated[
+        str, typer.Option(metavar='NAME', help='Ask for this output alone: fused_image.')
+    ] = '',
 ) -> None:
     """Measure what the node costs beside its network: stages, rate, age of the answers."""
     _require_ros()
@@ -414,6 +425,9 @@ def benchmark(
             model=model,
             checkpoint=checkpoint,
             device=device,
+            backend=backend,
+            precision=precision,
+            only=only,
             frames=frames,
             runs=runs,
             rate_hz=rate,

@@ -93,6 +93,11 @@ def conv_bn(conv: nn.Conv2d, bn: FrozenBatchNorm2d, x: Tensor) -> Tensor:
 
 
 def _is_matrix_product(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Tell a 1x1 convolution of a channels-last map; PyTorch's own is slower on one thread."""
+    """Tell a 1x1 convolution of a channels-last map; PyTorch's own is slower on one thread.
+
+    A compiler is told of a convolution, which it can do as it likes.
+    """
+    if torch.compiler.is_exporting():
+        return False
     plain = conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
     return plain and x.is_contiguous(memory_format=torch.channels_last)

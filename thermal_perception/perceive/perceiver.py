@@ -10,7 +10,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 import torch
 
-from thermal_perception.backends import choose_device, TorchBackend
+from thermal_perception.backends import make_backend
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.info import ModelInfo
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from thermal_perception.backends import Backend
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.perceive.system import Call
     from thermal_perception.types import Modality, Output, Perception
@@ -39,6 +40,9 @@ class Perceiver:
         max_detections: int = 100,
         min_area_px: int = MIN_AREA_PX,
         fallback_to_cpu: bool = True,
+        backend: str = 'torch',
+        precision: str = 'auto',
+        live: bool = False,
     ) -> None:
         """Build the network on the device; see `load` for the arguments."""
         self._system = make_system(checkpoint, Limits(max_detections, min_area_px))
@@ -58,7 +62,7 @@ class Perceiver:
         self._fallback_to_cpu = fallback_to_cpu
         self._degraded = ''
         self._lock = Lock()
-        self._backend = self._start(model, device)
+        self._backend = self._start(model, device, backend=backend, precision=precision, live=live)
         # A lost GPU gives nothing back, so the network is built anew from what was read.
         self._spare = None if self._backend.device == 'cpu' else checkpoint
 
@@ -72,6 +76,9 @@ class Perceiver:
         min_area_px: int = MIN_AREA_PX,
         fallback_to_cpu: bool = True,
         num_threads: int | None = None,
+        backend: str = 'torch',
+        precision: str = 'auto',
+        live: bool = False,
     ) -> Perceiver:
         """Load a checkpoint.
 
@@ -83,6 +90,10 @@ class Perceiver:
             fallback_to_cpu: go on on the CPU, once, when the device is missing, out of memory or
                 lost.
             num_threads: CPU threads of PyTorch, for the whole process; None leaves its choice.
+            backend: `torch`, or `openvino` on a CPU: faster, after seconds of compiling.
+            precision: of the backend: `auto`, `fp32` or `bf16`.
+            live: a robot waits for the results: never compile while a frame waits, except for the
+                first one.
 
         Raises:
             CheckpointError: if the file is missing, damaged, or not for this package.
@@ -96,6 +107,9 @@ class Perceiver:
             max_detections=max_detections,
             min_area_px=min_area_px,
             fallback_to_cpu=fallback_to_cpu,
+            backend=backend,
+            precision=precision,
+            live=live,
         )
 
     @property
@@ -111,7 +125,7 @@ class Perceiver:
     @property
     def degraded(self) -> str:
         """Why the network does not run where it was asked to; empty if it does."""
-        return self._degraded
+        return self._degraded or self._backend.problem
 
     @property
     def cameras(self) -> tuple[Modality, ...]:
@@ -159,14 +173,14 @@ class Perceiver:
             }
             return replace(perception, stages_s=stages)
 
-    def _start(self, model: torch.nn.Module, device: str) -> TorchBackend:
+    def _start(self, model: torch.nn.Module, device: str, **choice: Any) -> Backend:
         try:
-            return TorchBackend(model, choose_device(device), self._system.select)
+            return make_backend(model, device, self._system.select, **choice)
         except BackendError as error:
             if not (self._fallback_to_cpu and error.recoverable):
                 raise
             self._degraded = f'running on the CPU: {error}'
-            return TorchBackend(model, 'cpu', self._system.select)
+            return make_backend(model, 'cpu', self._system.select)
 
     def _run(self, call: Call) -> Any:
         try:
@@ -175,7 +189,7 @@ class Perceiver:
             if not (self._fallback_to_cpu and error.recoverable and self._spare):
                 raise
             model, self._spare = self._spare.make_model(), None
-            self._backend = TorchBackend(model, 'cpu', self._system.select)
+            self._backend = make_backend(model, 'cpu', self._system.select)
             self._degraded = f'running on the CPU: {error}'
             return self._backend(*call.inputs, **call.options)
 

@@ -65,6 +65,12 @@ def test_straightforward_node_is_not_run_beside_a_model_of_two_cameras(pair_chec
         benchmark(BenchmarkOptions(checkpoint=pair_checkpoint, naive=True))
 
 
+@pytest.mark.parametrize('output', ['overlay', 'segmentation'])
+def test_output_that_the_network_does_not_make_is_refused(pair_checkpoint, output):
+    with pytest.raises(ConfigError, match=f"--only: found '{output}', expected an image of the"):
+        benchmark(BenchmarkOptions(checkpoint=pair_checkpoint, only=output))
+
+
 def test_machine_is_described_by_plain_values():
     machine = describe_machine()
     assert machine['cores'] >= 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import signal
 import time
 
-from thermal_perception.backends import choose_device, TorchBackend
+from thermal_perception.backends import make_backend
 from thermal_perception.cli.benchmark.scene import colour_image, thermal_counts
 from thermal_perception.cli.processes import die_with_parent
 from thermal_perception.evaluation.image_files import thermal_frame
@@ -27,6 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--device', required=True)
+    parser.add_argument('--backend', default='torch')
+    parser.add_argument('--precision', default='auto')
+    parser.add_argument('--only', help='output, default: all')
     parser.add_argument('--frames', type=int, help='default: until ended')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     options = parser.parse_args()
@@ -37,9 +40,15 @@ def main() -> None:
     size = tuple(options.size)
     thermal = thermal_frame(thermal_counts(0, size), valid_bits=14)
     rgb = Frame(colour_image(0, size), 0, '', 'rgb') if 'rgb' in system.cameras else None
-    call = system.prepare(FrameSet(thermal, rgb), system.outputs)
-    device = choose_device(options.device)
-    backend = TorchBackend(checkpoint.make_model(), device, system.select)
+    wanted = {options.only} if options.only else system.outputs
+    call = system.prepare(FrameSet(thermal, rgb), wanted)
+    backend = make_backend(
+        checkpoint.make_model(),
+        options.device,
+        system.select,
+        backend=options.backend,
+        precision=options.precision,
+    )
     for _ in range(_WARM_UP):
         backend(*call.inputs, **call.options)
     what = {'name': backend.name, 'precision': backend.precision, 'device': backend.device}

@@ -61,12 +61,16 @@ class BenchmarkOptions:
         runs: turns of the network, the node and the straightforward node.
         rate_hz: full input rate; more where the network is faster than two thirds of it.
         size: (height, width) of the images, pixels.
+        only: output that somebody listens to, instead of what answers every image.
         naive: also run the straightforward node, which looks through one camera.
     """
 
     model: str = 'fusion_detr_lite'
     checkpoint: Path | None = None
     device: str = 'auto'
+    backend: str = 'torch'
+    precision: str = 'auto'
+    only: str = ''
     frames: int = 10
     runs: int = 20
     rate_hz: float = 30.0
@@ -99,6 +103,10 @@ def benchmark(options: BenchmarkOptions) -> None:
         raise ConfigError(
             f'--against naive: found {path}, a model of {" and ".join(kind.cameras)} images, '
             'expected one of thermal images alone'
+        )
+    if options.only and options.only not in set(kind.pictures) - {'overlay'}:
+        raise ConfigError(
+            f'--only: found {options.only!r}, expected an image of the network of {kind.name}'
         )
     environment = private_environment()
     os.environ.update(environment)  # our own listener joins the same domain
@@ -288,6 +296,8 @@ class _Bench:
         parameters = {
             'checkpoint': self._checkpoint,
             'device': self._options.device,
+            'backend': self._options.backend,
+            'precision': self._options.precision,
             'warm_up_size': list(self._options.size),
         }
         remaps = {topic: f'/{self._kind.name}/{topic}' for topic in topics}
@@ -295,16 +305,21 @@ class _Bench:
 
     def _answers_of(self, name: str) -> AbstractContextManager[Arrivals]:
         answer = DETECTIONS if name == _NAIVE else self._kind.answer
+        if self._options.only:
+            answer = (self._options.only, 'sensor_msgs/msg/Image')
         return self._listener.answers_of(name, answer)
 
     def _bare_loop(self, *arguments: str) -> list[str]:
-        return _module('bare_loop', *arguments, *self._size(), *self._model_arguments())
+        only = ('--only', self._options.only) if self._options.only else ()
+        return _module('bare_loop', *arguments, *only, *self._size(), *self._model_arguments())
 
     def _size(self) -> list[str]:
         return ['--size', *map(str, self._options.size)]
 
     def _model_arguments(self) -> list[str]:
-        return ['--checkpoint', str(self._checkpoint), '--device', self._options.device]
+        chosen = ('device', 'backend', 'precision')
+        options = [f'--{name}={getattr(self._options, name)}' for name in chosen]
+        return ['--checkpoint', str(self._checkpoint), *options]
 
     def _no_answer(
         self, children: Children, name: str, found: int, expected: int

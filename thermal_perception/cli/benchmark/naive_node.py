@@ -36,9 +36,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--device', required=True)
+    parser.add_argument('--backend', default='torch')
+    parser.add_argument('--precision', default='auto')
     options = parser.parse_args()
     die_with_parent()
-    perceiver = Perceiver.load(options.checkpoint, device=options.device)
+    perceiver = Perceiver.load(
+        options.checkpoint,
+        device=options.device,
+        backend=options.backend,
+        precision=options.precision,
+    )
     with suppress(KeyboardInterrupt), ros_node('naive') as node:
         synchronizer = synchronise(node, perceiver)
         spin(executor_of(node))

@@ -26,6 +26,18 @@ class ModelParameters(ManagedParameters):
         changeable=True,
     )
     device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
+    backend: str = parameter(
+        'torch',
+        'What runs the network: torch, or openvino, which compiles it for the CPU: faster, but a '
+        'start takes some seconds more.',
+        choices=('torch', 'openvino'),
+    )
+    precision: str = parameter(
+        'auto',
+        'Of the inner values of the network: fp32, bf16, or auto: bf16 where openvino and the '
+        'processor have it.',
+        choices=('auto', 'fp32', 'bf16'),
+    )
     fallback_to_cpu: bool = parameter(
         True, 'Go on on the CPU, once, when the device is missing, out of memory or lost.'
     )

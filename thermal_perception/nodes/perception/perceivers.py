@@ -81,7 +81,8 @@ def load_perceiver(parameters: ModelParameters, **limits: int) -> PerceiverLike:
 
     Raises:
         CheckpointError: if the weights are missing, damaged or of another model.
-        BackendError: if the device is not there and falling back is not allowed.
+        BackendError: if the device is not there and falling back is not allowed, or the backend
+            not installed.
     """
     # Importing torch takes seconds: wrong parameters are reported before it.
     from thermal_perception.perceive import Perceiver
@@ -98,5 +99,8 @@ def load_perceiver(parameters: ModelParameters, **limits: int) -> PerceiverLike:
         max_detections=parameters.max_detections,
         fallback_to_cpu=parameters.fallback_to_cpu,
         num_threads=parameters.num_threads or None,
+        backend=parameters.backend,
+        precision=parameters.precision,
+        live=True,
         **limits,
     )
