@@ -208,3 +208,11 @@ def test_device_lost_without_fallback_raises(checkpoint: Path):
 
     with pytest.raises(BackendError, match='CUDA error'):
         perceiver(frames(noise(64, 64)))
+
+
+def test_network_that_a_backend_cannot_compile_is_a_degraded_mode(checkpoint: Path):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    perceiver = Perceiver.load(checkpoint, backend='openvino', precision='fp32')
+    assert (perceiver.backend, perceiver.degraded) == ('openvino fp32', '')
+    perceiver._backend.problem = 'OpenVINO cannot compile the network: too deep'
+    assert perceiver.degraded == 'OpenVINO cannot compile the network: too deep'

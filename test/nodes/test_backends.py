@@ -1,0 +1,58 @@
+"""Nodes whose network is compiled, by the real loader."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
+pytest.importorskip('torch')
+
+from tiny import lite
+from vision_msgs.msg import Detection2DArray
+
+from thermal_perception.models.checkpoint import CheckpointInfo, save_random
+from thermal_perception.nodes.perception.perceivers import load_perceiver
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    info = CheckpointInfo('tiny', 'fusion_detr', lite(('person', 'car')), {}, ('person', 'car'))
+    save_random(path, info)
+    return path
+
+
+def start(graph, checkpoint, *, active=True):
+    return graph.start(
+        load=load_perceiver,
+        active=active,
+        checkpoint=str(checkpoint),
+        backend='openvino',
+        precision='fp32',
+        score_threshold=0.0,
+        warm_up_size=[64, 64],
+        device='cpu',
+    )
+
+
+def test_compiled_network_answers_and_the_diagnostics_say_what_runs(graph, checkpoint):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    start(graph, checkpoint)
+    answers = graph.listen(Detection2DArray, '/fusion_detr/detections')
+    graph.publisher().publish(graph.image(size=(64, 64)))
+    graph.until(lambda: answers)
+    assert len(answers[0].detections) == 12
+    graph.watch_diagnostics()
+    graph.until(lambda: graph.value('perception', 'backend') == 'openvino fp32')
+    assert graph.status('perception')[0] == 'OK'
+
+
+def test_backend_that_is_not_installed_is_named_and_the_node_stays(graph, checkpoint, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    node = start(graph, checkpoint, active=False)
+    graph.watch_diagnostics()
+    graph.until_status('perception', 'ERROR', 'found openvino, which is not installed')
+    assert node.state == 'unconfigured'
