@@ -64,6 +64,7 @@ def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunc
         ('namespace', '', 'Namespace of the node and its topics'),
         ('name', executable, 'Name of the node'),
         ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to params_file'),
+        ('backend', '', 'torch, or openvino for a CPU; empty leaves it to params_file'),
         ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to params_file'),
         ('dds_profile', 'large_images', _DDS_PROFILE),
         ('use_sim_time', 'false', 'Take the time from /clock'),
@@ -78,7 +79,7 @@ def _make_node(context: LaunchContext, executable: str, cameras: Sequence[str]) 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    given = {name: value(name) for name in ('device', 'checkpoint') if value(name)}
+    given = {name: value(name) for name in ('device', 'backend', 'checkpoint') if value(name)}
     remappings = []
     for camera in cameras:
         image = value(f'{camera}_image')
