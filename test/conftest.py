@@ -47,7 +47,9 @@ def pytest_unconfigure(config):
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
     """Show where a test is stuck and end its process, which pytest-xdist replaces and reports."""
-    faulthandler.dump_traceback_later(_STUCK_S, exit=True, file=item.config.stash[_stderr])
+    marker = item.get_closest_marker('timeout')
+    limit_s = _STUCK_S + (marker.args[0] if marker else 0)
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=item.config.stash[_stderr])
     try:
         return (yield)
     finally:

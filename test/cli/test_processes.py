@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from proc import alive
 import pytest
 
 from thermal_perception.cli.processes import ChildDied, Children, command_of, node_command
@@ -29,14 +30,6 @@ def wait_until(condition, limit_s=30.0):
 
 def wait_for_word(child):
     wait_until(lambda: 'up' in child.log.read_text())
-
-
-def alive(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
-            return file.read().rpartition(')')[2].split()[0] != 'Z'
-    except FileNotFoundError:
-        return False
 
 
 def test_children_run_side_by_side_and_end_with_the_context(tmp_path):

@@ -216,3 +216,4 @@ def test_network_that_a_backend_cannot_compile_is_a_degraded_mode(checkpoint: Pa
     assert (perceiver.backend, perceiver.degraded) == ('openvino fp32', '')
     perceiver._backend.problem = 'OpenVINO cannot compile the network: too deep'
     assert perceiver.degraded == 'OpenVINO cannot compile the network: too deep'
+    assert perceiver.backend == 'openvino fp32, torch fp32 in part'

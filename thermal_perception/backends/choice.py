@@ -22,12 +22,14 @@ class Backend(Protocol):
         precision: of the network's inner values.
         device: where it runs.
         problem: why it does not run as it was asked to; empty if it does.
+        live: keep no call waiting for what is made first, such as a compiled graph.
     """
 
     name: str
     precision: str
     device: str
     problem: str
+    live: bool
 
     def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
         """Run, and return what was selected, on the CPU; see `TorchBackend`."""
@@ -40,7 +42,6 @@ def make_backend(
     *,
     backend: str = 'torch',
     precision: str = 'auto',
-    live: bool = False,
 ) -> Backend:
     """Put a network where it runs.
 
@@ -50,7 +51,6 @@ def make_backend(
         select: picks from its output what is worth fetching; None takes all of it.
         backend: `torch`, or `openvino` on a CPU.
         precision: `auto`, `fp32` or `bf16`; PyTorch has single precision alone.
-        live: a robot waits for the results: compile the second graph and those after it behind.
 
     Raises:
         BackendError: if the backend is unknown, not installed, or not for this device or
@@ -59,7 +59,7 @@ def make_backend(
     if backend == 'openvino':
         if device not in ('auto', 'cpu'):
             raise BackendError(f'backend openvino: found device {device!r}, expected auto or cpu')
-        return OpenVinoBackend(model, select, precision=precision, live=live)
+        return OpenVinoBackend(model, select, precision=precision)
     if backend != 'torch':
         raise BackendError(f'backend: found {backend!r}, expected torch or openvino')
     if precision not in ('auto', 'fp32'):

@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-import copy
-from dataclasses import dataclass
+from collections import OrderedDict
 import logging
-from typing import Any, NamedTuple, TYPE_CHECKING
-import warnings
+import os
+from pathlib import Path
+import pickle
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any, TYPE_CHECKING
+import weakref
 
 import torch
-from torch import nn, Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_map
 
+from thermal_perception.backends.openvino_export import (
+    GRAPH,
+    LAYOUT,
+    NETWORK,
+    SIGNATURE,
+    Signature,
+)
 from thermal_perception.backends.torch_backend import everything, TorchBackend
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
+    from collections.abc import Callable
 
-_MOST_LIVE = 8  # graphs of a robot: its cameras and listeners change now and then, sizes do not
+    from torch import nn, Tensor
+
+_MOST_GRAPHS = 16  # three sets of cameras, three sets of results, and some for sizes that change
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 _log = logging.getLogger(__name__)
-
-
-class _Signature(NamedTuple):
-    """What one compiled graph is made for: (shape, dtype) of each input, and the switches."""
-
-    inputs: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
-    options: tuple[tuple[str, bool], ...]
-
-    @classmethod
-    def of(cls, inputs: tuple[Tensor | None, ...], options: Mapping[str, bool]) -> _Signature:
-        kinds = tuple(None if x is None else (tuple(x.shape), x.dtype) for x in inputs)
-        return cls(kinds, tuple(sorted(options.items())))
 
 
 class OpenVinoBackend:
     """A network compiled for one size of images, one set of cameras and one set of results each.
 
-    Compiling takes seconds. The first graph is made when it is first asked for, which is while a
-    node warms up. What is asked for later, such as another camera's absence, runs in eager PyTorch
-    until its graph is ready, if nobody may wait.
+    A graph takes some seconds; another process makes it. A call waits for its graph, unless the
+    backend is `live`: then the network runs in eager PyTorch until the graph is ready.
 
     Attributes:
         name: `openvino`.
         precision: of the network's inner values, `fp32` or `bf16`; results are float32.
         device: `cpu`.
+        live: keep no call waiting for a graph.
         problem: why PyTorch runs instead, for at least one signature; empty if it does not.
     """
 
@@ -60,15 +59,13 @@ class OpenVinoBackend:
         select: Callable[[Any], Any] | None = None,
         *,
         precision: str = 'auto',
-        live: bool = False,
     ) -> None:
         """Take over a network; nothing is compiled yet.
 
         Args:
-            model: the network.
+            model: the network; it and `select` can be pickled.
             select: picks from its output what is worth fetching; None takes all of it.
             precision: `auto` takes bf16 where the processor multiplies it, else fp32.
-            live: do not wait for a second graph.
 
         Raises:
             BackendError: if OpenVINO is not installed, or the precision not there.
@@ -77,43 +74,54 @@ class OpenVinoBackend:
         self.precision: str = self._checked(precision)
         self.problem = ''
         self._eager = TorchBackend(model, 'cpu', select)
-        self._model, self._select, self._live = model, select or everything, live
-        self._graphs: dict[_Signature, _Graph | None] = {}  # None where PyTorch must do
-        self._builder = ThreadPoolExecutor(1, thread_name_prefix='openvino')
-        self._building: dict[_Signature, Future[_Graph | None]] = {}
+        # Now, because a network that runs may exchange its weights for a moment.
+        self._blueprint = pickle.dumps((model, select or everything))
+        self.live = False
+        # The one used last comes last; None where PyTorch must do.
+        self._graphs: OrderedDict[Signature, _Graph | None] = OrderedDict()
+        self._making: dict[Signature, _Maker] = {}
+        weakref.finalize(self, _end_all, self._making)
 
     def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
         """Run, and wait for the result; see `TorchBackend`."""
-        signature = _Signature.of(inputs, options)
-        if signature not in self._graphs and not self._make(signature):
+        signature = Signature.of(inputs, options)
+        graph = self._graph(signature)
+        if graph is None:
             return self._eager(*inputs, **options)
-        graph = self._graphs[signature]
-        return self._eager(*inputs, **options) if graph is None else graph(inputs)
+        try:
+            return graph(inputs)
+        except RuntimeError as error:
+            self._refuse(signature, f'OpenVINO cannot run the network: {_first_line(error)}')
+            return self._eager(*inputs, **options)
 
-    def _make(self, signature: _Signature) -> bool:
-        """Make a graph, or see to it that one is being made; tell whether it is there."""
-        if not (self._live and self._graphs):
-            self._graphs[signature] = self._build(signature)
-            return True
-        if signature not in self._building:
-            if len(self._graphs) + len(self._building) >= _MOST_LIVE:
-                return False
-            self._building[signature] = self._builder.submit(self._build, signature)
-        if not self._building[signature].done():
+    def _graph(self, signature: Signature) -> _Graph | None:
+        """Return a graph; None if there is none, or not yet."""
+        if signature not in self._graphs and not self._make(signature):
+            return None
+        self._graphs.move_to_end(signature)
+        return self._graphs[signature]
+
+    def _make(self, signature: Signature) -> bool:
+        """Make a graph, or see to it that one is being made; tell whether that has ended."""
+        if not self._making:
+            self._making[signature] = _Maker(self._blueprint, signature)
+        maker = self._making.get(signature)
+        if maker is None or (self.live and not maker.ended):
             return False
-        self._graphs[signature] = self._building.pop(signature).result()
+        try:
+            self._graphs[signature] = maker.graph(self._core, self.precision)
+        except BackendError as error:
+            self._refuse(signature, str(error))
+        finally:
+            del self._making[signature]
+        if len(self._graphs) > _MOST_GRAPHS:
+            self._graphs.popitem(last=False)
         return True
 
-    def _build(self, signature: _Signature) -> _Graph | None:
-        try:
-            model = copy.deepcopy(self._model)  # tracing exchanges its weights for a while
-            traced = _Traced(model, self._select, signature)
-            return _Graph(self._core, traced, self.precision, torch.get_num_threads())
-        except Exception as error:  # whatever export or compiler could not do, PyTorch can
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.problem = f'OpenVINO cannot compile the network: {first}'
-            _log.warning(self.problem)
-            return None
+    def _refuse(self, signature: Signature, problem: str) -> None:
+        self._graphs[signature] = None
+        self.problem = problem
+        _log.warning(problem)
 
     def _checked(self, precision: str) -> str:
         if precision not in ('auto', *_HINTS):
@@ -129,75 +137,84 @@ class OpenVinoBackend:
         return precision
 
 
-@dataclass
-class _Layout:
-    """How an output is put together: its structure, and which of its leaves are tensors."""
+class _Maker:
+    """A process that makes a graph."""
 
-    spec: Any = None
-    there: tuple[bool, ...] = ()
+    def __init__(self, blueprint: bytes, signature: Signature) -> None:
+        self._folder = TemporaryDirectory(prefix='thermal_perception_')
+        folder = Path(self._folder.name)
+        (folder / NETWORK).write_bytes(blueprint)
+        (folder / SIGNATURE).write_bytes(pickle.dumps(signature))
+        with (folder / 'log').open('w') as log:
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', 'thermal_perception.backends.openvino_export', str(folder)],
+                stdin=subprocess.PIPE,  # it ends when nobody holds the other end
+                stdout=log,
+                stderr=log,
+                env={**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)},
+                start_new_session=True,  # Ctrl-C is ours
+            )
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
 
-class _Traced(nn.Module):
-    """The network with some inputs left out and switches set: tensors in, tensors out.
+    def graph(self, core: Any, precision: str) -> _Graph:
+        """Wait for the process and compile what it made.
 
-    Attributes:
-        examples: one tensor for each input.
-        layout: of the output, filled in when the network is traced.
-    """
+        Raises:
+            BackendError: if it failed.
+        """
+        folder = Path(self._folder.name)
+        try:
+            if self._process.wait():
+                lines = (folder / 'log').read_text(errors='replace').strip().splitlines()
+                raise BackendError(
+                    f'OpenVINO cannot compile the network: {lines[-1] if lines else "no reason"}'
+                )
+            try:
+                return _Graph(core, folder, precision)
+            except RuntimeError as error:
+                raise BackendError(
+                    f'OpenVINO cannot compile the network: {_first_line(error)}'
+                ) from error
+        finally:
+            self.end()
 
-    def __init__(
-        self, model: nn.Module, select: Callable[[Any], Any], signature: _Signature
-    ) -> None:
-        super().__init__()
-        self._model, self._select, self._signature = model, select, signature
-        self.examples = [torch.zeros(k[0], dtype=k[1]) for k in signature.inputs if k is not None]
-        self.layout = _Layout()
-
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on the inputs there are."""
-        left = iter(given)
-        inputs = [None if kind is None else next(left) for kind in self._signature.inputs]
-        found = self._select(self._model(*inputs, **dict(self._signature.options)))
-        leaves, self.layout.spec = tree_flatten(found)
-        self.layout.there = tuple(leaf is not None for leaf in leaves)
-        return tuple(leaf for leaf in leaves if leaf is not None)
+    def end(self) -> None:
+        """Stop the process, and remove what it wrote."""
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
 
 
 class _Graph:
     """A compiled graph that takes and gives what the network does."""
 
-    def __init__(self, core: Any, traced: _Traced, precision: str, num_threads: int) -> None:
-        from openvino.frontend import FrontEndManager
-        from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
-        from openvino.frontend.pytorch.torchdynamo.export_decompositions import (
-            ops_to_not_decompose,
-        )
-
-        # `openvino.convert_model` does the same, and reports its use to its makers.
-        operations = torch.export.default_decompositions()
-        for known in ops_to_not_decompose():
-            operations.pop(known, None)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter('ignore', FutureWarning)  # PyTorch's, of its own parts
-            program = torch.export.export(traced, tuple(traced.examples))
-            decoder = TorchFXPythonDecoder(
-                program.run_decompositions(operations).module(), dynamic_shapes=False
-            )
-        frontend = FrontEndManager().load_by_framework('pytorch')
-        network = frontend.convert(frontend.load(decoder))
+    def __init__(self, core: Any, folder: Path, precision: str) -> None:
         settings = {
             'INFERENCE_PRECISION_HINT': _HINTS[precision],
-            'INFERENCE_NUM_THREADS': num_threads,
+            'INFERENCE_NUM_THREADS': torch.get_num_threads(),
             'PERFORMANCE_HINT': 'LATENCY',
+            'ENABLE_MMAP': False,  # its file goes
         }
+        network = core.read_model(folder / GRAPH)
         self._request = core.compile_model(network, 'CPU', settings).create_infer_request()
-        self._layout = traced.layout
+        self._numbers = pickle.loads((folder / LAYOUT).read_bytes())
 
     def __call__(self, inputs: tuple[Tensor | None, ...]) -> Any:
         arrays = [x.numpy() for x in inputs if x is not None]
-        given = iter(self._request.infer(arrays, share_inputs=True).to_tuple())
-        leaves = [torch.from_numpy(next(given)) if there else None for there in self._layout.there]
-        return tree_unflatten(leaves, self._layout.spec)
+        found = self._request.infer(arrays, share_inputs=True).to_tuple()
+        return tree_map(lambda n: None if n is None else torch.from_numpy(found[n]), self._numbers)
+
+
+def _end_all(makers: dict[Signature, _Maker]) -> None:
+    for maker in makers.values():
+        maker.end()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _core() -> Any:

@@ -43,11 +43,13 @@ class TorchBackend:
         precision: `fp32`.
         device: where the network is.
         problem: empty.
+        live: makes no difference, as there is nothing to wait for.
     """
 
     name = 'torch'
     precision = 'fp32'
     problem = ''
+    live = False
 
     def __init__(
         self, model: nn.Module, device: str, select: Callable[[Any], Any] | None = None

@@ -48,6 +48,11 @@ class E2eMfdSystem(System):
 
     cameras: tuple[Modality, ...] = ('thermal', 'rgb')
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'fused_image'})
+    warm_ups: ClassVar[tuple[frozenset[Output], ...]] = (
+        outputs,
+        frozenset({'detections'}),
+        frozenset({'fused_image'}),
+    )
 
     def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""

@@ -62,7 +62,8 @@ class Perceiver:
         self._fallback_to_cpu = fallback_to_cpu
         self._degraded = ''
         self._lock = Lock()
-        self._backend = self._start(model, device, backend=backend, precision=precision, live=live)
+        self._backend = self._start(model, device, backend=backend, precision=precision)
+        self._backend.live = live
         # A lost GPU gives nothing back, so the network is built anew from what was read.
         self._spare = None if self._backend.device == 'cpu' else checkpoint
 
@@ -92,8 +93,7 @@ class Perceiver:
             num_threads: CPU threads of PyTorch, for the whole process; None leaves its choice.
             backend: `torch`, or `openvino` on a CPU: faster, after seconds of compiling.
             precision: of the backend: `auto`, `fp32` or `bf16`.
-            live: a robot waits for the results: never compile while a frame waits, except for the
-                first one.
+            live: a robot waits for the results: after `warm_up`, no frame waits for a compiler.
 
         Raises:
             CheckpointError: if the file is missing, damaged, or not for this package.
@@ -120,7 +120,8 @@ class Perceiver:
     @property
     def backend(self) -> str:
         """Run-time and precision, for example `torch fp32`."""
-        return f'{self._backend.name} {self._backend.precision}'
+        part = ', torch fp32 in part' if self._backend.problem else ''
+        return f'{self._backend.name} {self._backend.precision}{part}'
 
     @property
     def degraded(self) -> str:
@@ -138,9 +139,15 @@ class Perceiver:
         return self._system.outputs
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """Run once on black 8-bit images of (height, width), so that no live frame waits."""
-        black = {m: _black(m, size) for m in self.cameras}
-        self(FrameSet(**black))
+        """Run on black 8-bit images of (height, width), so that no live frame waits.
+
+        A compiled network is compiled for every set of results that somebody may want.
+        """
+        black = FrameSet(**{m: _black(m, size) for m in self.cameras})
+        live, self._backend.live = self._backend.live, False
+        for wanted in self._system.warm_ups:
+            self(black, wanted=wanted)
+        self._backend.live = live
 
     def __call__(
         self, frames: FrameSet, *, wanted: Collection[Output] | None = None

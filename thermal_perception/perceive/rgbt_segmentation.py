@@ -45,6 +45,7 @@ class RgbtSegmentationSystem(System):
     """Both images to tensors; labels, and the objects they show."""
 
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'segmentation'})
+    warm_ups: ClassVar[tuple[frozenset[Output], ...]] = (outputs,)
 
     def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""

@@ -48,11 +48,13 @@ class System(ABC):
     Attributes:
         cameras: what the network looks at, leading camera first.
         outputs: what it can give.
+        warm_ups: sets of outputs for which the network does different work.
         strides: whose fusion weights it reports.
     """
 
     cameras: tuple[Modality, ...] = ('thermal',)
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections'})
+    warm_ups: ClassVar[tuple[frozenset[Output], ...]] = (frozenset({'detections'}),)
     strides: tuple[int, ...] = ()
 
     @abstractmethod

@@ -21,6 +21,7 @@ def result(**changes):
     values = {
         'machine': {'cpu': 'test', 'amx': True},
         'model': {'name': 'tiny', 'fingerprint': '0'},
+        'output': 'detections',
         'input_hz': 30.0,
         'size': (512, 640),
         'backends': {('torch', 'fp32'): Timing(100.0, 120.0)},

@@ -8,6 +8,7 @@ from itertools import count
 import json
 from pathlib import Path
 import signal
+import sys
 import time
 
 from thermal_perception.backends import make_backend
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument('--device', required=True)
     parser.add_argument('--backend', default='torch')
     parser.add_argument('--precision', default='auto')
-    parser.add_argument('--only', help='output, default: all')
+    parser.add_argument('--wanted', help='the output to make, default: all')
     parser.add_argument('--frames', type=int, help='default: until ended')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     options = parser.parse_args()
@@ -40,7 +41,7 @@ def main() -> None:
     size = tuple(options.size)
     thermal = thermal_frame(thermal_counts(0, size), valid_bits=14)
     rgb = Frame(colour_image(0, size), 0, '', 'rgb') if 'rgb' in system.cameras else None
-    wanted = {options.only} if options.only else system.outputs
+    wanted = {options.wanted} if options.wanted else system.outputs
     call = system.prepare(FrameSet(thermal, rgb), wanted)
     backend = make_backend(
         checkpoint.make_model(),
@@ -51,6 +52,8 @@ def main() -> None:
     )
     for _ in range(_WARM_UP):
         backend(*call.inputs, **call.options)
+    if backend.problem:
+        sys.exit(backend.problem)
     what = {'name': backend.name, 'precision': backend.precision, 'device': backend.device}
     print(json.dumps(what), flush=True)
     with suppress(KeyboardInterrupt):

@@ -150,6 +150,7 @@ class _Bench:
         return BenchmarkResult(
             machine=describe_machine(),
             model=model,
+            output=self._wanted,
             input_hz=full_hz,
             size=options.size,
             backends={(name, precision): network},
@@ -161,6 +162,11 @@ class _Bench:
             naive_ages_ms=[age for turn in naive for age in turn.ages_ms],
             naive_hz=median(turn.rate_hz for turn in naive) if naive else 0.0,
         )
+
+    @property
+    def _wanted(self) -> str:
+        """The output that somebody listens to."""
+        return self._options.only or self._kind.answer[0]
 
     def _network(self) -> tuple[str, str, Timing]:
         """Run the network alone; returns backend, precision and time of a call."""
@@ -310,8 +316,8 @@ class _Bench:
         return self._listener.answers_of(name, answer)
 
     def _bare_loop(self, *arguments: str) -> list[str]:
-        only = ('--only', self._options.only) if self._options.only else ()
-        return _module('bare_loop', *arguments, *only, *self._size(), *self._model_arguments())
+        wanted = ('--wanted', self._wanted)
+        return _module('bare_loop', *arguments, *wanted, *self._size(), *self._model_arguments())
 
     def _size(self) -> list[str]:
         return ['--size', *map(str, self._options.size)]

@@ -62,6 +62,7 @@ class BenchmarkResult:
     Attributes:
         machine: what it ran on.
         model: name and fingerprint of the weights.
+        output: what the network and the nodes were asked for.
         input_hz: full input rate.
         size: (height, width) of the images, pixels.
         backends: by (name, precision), time of one network call.
@@ -75,6 +76,7 @@ class BenchmarkResult:
 
     machine: Mapping[str, Any]
     model: Mapping[str, Any]
+    output: str
     input_hz: float
     size: tuple[int, int]
     backends: Mapping[tuple[str, str], Timing]
@@ -117,6 +119,7 @@ class BenchmarkResult:
         values: dict[str, Any] = {
             'machine': dict(self.machine),
             'model': dict(self.model),
+            'output': self.output,
             'input_hz': self.input_hz,
             'size': list(self.size),
             'backends': [
