@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from thermal_perception.config import from_mapping
+from thermal_perception.errors import ConfigError
 from thermal_perception.models.e2e_mfd.brightness import brightness
 from thermal_perception.models.e2e_mfd.diffusion import noised_proposals
 from thermal_perception.models.e2e_mfd.head import StageOutput
@@ -67,8 +68,14 @@ class E2eMfdTask(Task):
         """Read the options of the losses from an experiment.
 
         Raises:
-            ConfigError: if one is unknown.
+            ConfigError: if one is unknown, or the network could not learn anything.
         """
+        if info.config.get('own_laterals') and config.augment.drop_thermal >= 1:
+            raise ConfigError(
+                'augment.drop_thermal: found 1.0 and a network with own_laterals, whose colour '
+                'ones start at zero beside thermal ones that know something; expected '
+                'model_options.own_laterals: false'
+            )
         return cls(model, from_mapping(E2eMfdLossConfig, config.loss, where='loss'))
 
     def shared_parameters(self) -> Iterable[nn.Parameter]:

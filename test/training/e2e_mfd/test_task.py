@@ -16,6 +16,7 @@ from thermal_perception.models.build import make_model
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.preprocess import PreprocessConfig
 from thermal_perception.types import Frame, FrameSet
+from training.augment import AugmentConfig
 from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DatasetConfig
 from training.e2e_mfd.task import E2eMfdTask
@@ -141,6 +142,14 @@ def test_thermal_images_alone_are_refused():
     task, _ = make_task()
     with pytest.raises(ValueError, match='found thermal images alone, expected pairs'):
         task(Sealed(make_batch([make_sample(0, rgb=None)])))
+
+
+def test_colour_alone_for_laterals_that_start_at_zero_is_refused():
+    settings = {**e2e_mfd(CLASSES), 'own_laterals': True}
+    info = CheckpointInfo('tiny', 'e2e_mfd', settings, {}, CLASSES)
+    alone = replace(make_config(None), augment=AugmentConfig(drop_thermal=1.0))
+    with pytest.raises(ConfigError, match='expected model_options.own_laterals: false'):
+        E2eMfdTask.make(make_model('e2e_mfd', settings, where='test'), info, alone)
 
 
 def test_unknown_options_of_the_losses_are_refused():
