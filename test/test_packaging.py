@@ -21,7 +21,7 @@ SETUP_PY = (ROOT / 'setup.py').read_text()
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'rich': 'python3-rich',
                'rosbags': 'python3-rosbags-pip', 'scipy': 'python3-scipy',
                'torch': 'python3-torch', 'typer': 'python3-typer', 'yaml': 'python3-yaml'}
-NO_ROSDEP_KEY = {'safetensors', 'faster_coco_eval', 'zstandard'}
+NO_ROSDEP_KEY = {'safetensors', 'faster_coco_eval', 'zstandard', 'openvino'}
 
 
 def dependencies() -> set[str]:
