@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import fcntl
+import functools
 import os
 from pathlib import Path
 import signal
@@ -13,8 +14,6 @@ import tempfile
 import hypothesis
 import pytest
 
-from thermal_perception.nodes.base.dds import use_dds_profile
-
 # Above 101 the ports of a DDS domain run into those that Linux hands out to clients.
 _LAST_DOMAIN = 101
 
@@ -22,6 +21,10 @@ _LAST_DOMAIN = 101
 # in C with the interpreter's lock does not hear it.
 _STUCK_S = float(os.environ.get('STUCK_S', '330'))
 _stderr = pytest.StashKey()
+
+_NO_SHORT_CUT = """<dds xmlns="http://www.eprosima.com">
+  <library_settings><intraprocess_delivery>OFF</intraprocess_delivery></library_settings>
+</dds>"""
 
 # The same examples on every run; `pytest --hypothesis-profile=default` looks for others.
 hypothesis.settings.register_profile('repeatable', derandomize=True, deadline=None)
@@ -36,7 +39,6 @@ def pytest_configure(config):
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_stderr] = os.dup(sys.__stderr__.fileno())  # tests may capture it
-    use_dds_profile(os.environ)  # nodes that tests make themselves talk as those they start
 
 
 def pytest_unconfigure(config):
@@ -86,6 +88,7 @@ def ros_domain(monkeypatch):
     A lock on a file holds the domain: test runs beside each other take different ones.
     """
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    _take_no_short_cut()
     folder = Path(tempfile.gettempdir(), f'thermal_perception_domains_{os.getuid()}')
     folder.mkdir(exist_ok=True)
     for domain in range(1, _LAST_DOMAIN + 1):
@@ -98,3 +101,24 @@ def ros_domain(monkeypatch):
             yield domain
             return
     pytest.fail(f'all {_LAST_DOMAIN} DDS domains are taken, see {folder}')
+
+
+@functools.cache
+def _take_no_short_cut():
+    """Let nodes of this process talk as those of two do, see fastdds_large_images.xml.
+
+    Fast DDS reads such settings once, when a process makes its first node. They come without that
+    file's 64 MiB for each node.
+    """
+    try:
+        import rclpy
+    except ModuleNotFoundError:
+        return
+    context = rclpy.Context()
+    with pytest.MonkeyPatch.context() as patch, tempfile.NamedTemporaryFile('w') as file:
+        file.write(_NO_SHORT_CUT)
+        file.flush()
+        patch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', file.name)
+        rclpy.init(context=context, args=[])
+        rclpy.create_node('first', context=context).destroy_node()
+        rclpy.shutdown(context=context)
