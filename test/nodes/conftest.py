@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
+import gc
 from pathlib import Path
 import threading
 import time
@@ -177,6 +178,10 @@ class Graph:
         self.driver.destroy_node()
         self.executor.shutdown()
         rclpy.shutdown(context=self.context)
+        # It is in circles of references, and its threads live until it is found.
+        self.driver = self.executor = self.context = None
+        self.nodes.clear()
+        gc.collect()
 
     # Nodes
 
