@@ -69,6 +69,13 @@ def test_norm_of_one_layer_by_hand(layer):
     assert layer(2 * x)[1].item() == (6 - 3) / 2 * 2 + 10  # the other camera sees none of it
 
 
+def test_they_hold_when_the_backbone_is_frozen_later(layer):
+    norms = OwnNorms(layer)
+    norms.shift['norm'].data.fill_(-4.0)
+    layer.requires_grad_(False)
+    assert norms(layer, torch.ones(1, 3, 1, 1))[1].item() == 10 - 4
+
+
 def test_constant_norms_have_nothing_of_their_own(layer):
     layer.requires_grad_(False)
     assert not list(OwnNorms(layer).parameters())

@@ -28,7 +28,7 @@ class OwnNorms(nn.Module):
     def __init__(self, backbone: Backbone) -> None:
         """Find the norms of a backbone, which is not kept."""
         super().__init__()
-        sizes = {name: weight.shape for name, weight, _ in _norms(backbone)}
+        sizes = dict(_norms(backbone))
         self._names = {name: name.replace('.', '/') for name in sizes}  # PyTorch refuses dots
         self.gain = nn.ParameterDict({self._names[n]: torch.zeros(s) for n, s in sizes.items()})
         self.shift = nn.ParameterDict({self._names[n]: torch.zeros(s) for n, s in sizes.items()})
@@ -36,19 +36,19 @@ class OwnNorms(nn.Module):
     def forward(self, backbone: Backbone, x: Tensor) -> dict[int, Tensor]:
         """Run the backbone as the second camera sees through it."""
         changed = {}
-        for name, weight, bias in _norms(backbone):
-            key = self._names[name]
-            changed[f'{name}.weight'] = weight * (1 + self.gain[key])
-            changed[f'{name}.bias'] = bias + self.shift[key]
+        for name, key in self._names.items():
+            weight, bias = f'{name}.weight', f'{name}.bias'
+            changed[weight] = backbone.get_parameter(weight) * (1 + self.gain[key])
+            changed[bias] = backbone.get_parameter(bias) + self.shift[key]
         maps: dict[int, Tensor] = functional_call(backbone, changed, (x,))
         return maps
 
 
-def _norms(backbone: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield name, weight and bias of the layers where a channel has one of each to train."""
+def _norms(backbone: nn.Module) -> Iterator[tuple[str, torch.Size]]:
+    """Yield name and size of the layers where a channel has a weight and a bias to train."""
     for name, layer in backbone.named_modules():
         weight: Any = getattr(layer, 'weight', None)
         bias: Any = getattr(layer, 'bias', None)
         both = isinstance(weight, nn.Parameter) and isinstance(bias, nn.Parameter)
         if both and weight.dim() == 1 and weight.requires_grad:
-            yield name, weight, bias
+            yield name, weight.shape
