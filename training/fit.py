@@ -27,7 +27,7 @@ from thermal_perception.resources import share_path
 from training.config import training_config
 from training.datasets import DataFolder, report_problems
 from training.engine import Trainer
-from training.hardware import make_fabric
+from training.hardware import launched, make_fabric
 from training.samples import TrainingSamples
 from training.start import load_imagenet_backbone, take_weights
 from training.systems import SYSTEMS
@@ -78,7 +78,11 @@ def run(args: argparse.Namespace) -> int:
     fabric = make_fabric(
         args.device, precision=config.precision, devices=args.devices, nodes=args.nodes
     )
-    fabric.launch()
+    with launched(fabric):
+        return _train(config, args, fabric)
+
+
+def _train(config: TrainingConfig, args: argparse.Namespace, fabric: Fabric) -> int:
     if config.threads:  # after the launch, which divides the cores itself
         torch.set_num_threads(config.threads)
     trainer = make_trainer(config, model_info(config), args, fabric)

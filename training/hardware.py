@@ -7,9 +7,11 @@ are the library's.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+import gc
 import logging
 import os
-from typing import Literal
+from typing import Literal, TYPE_CHECKING
 
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
@@ -17,6 +19,9 @@ from lightning_fabric.strategies import DDPStrategy
 import torch
 
 from thermal_perception.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PRECISIONS = ('fp32', 'bf16', 'fp16')
 
@@ -28,7 +33,7 @@ def make_fabric(
     devices: int = 0,
     nodes: int = 0,
 ) -> Fabric:
-    """Return the Fabric of a run; `launch` it before use.
+    """Return the Fabric of a run, to be used within `launched`.
 
     Args:
         device: `cpu`, `cuda` or `auto`, the GPU if there is one.
@@ -57,6 +62,20 @@ def make_fabric(
         strategy='auto' if alone else DDPStrategy(find_unused_parameters=True),
         plugins=[_precision(precision, kind)],
     )
+
+
+@contextmanager
+def launched(fabric: Fabric) -> Iterator[Fabric]:
+    """Start the processes of a run; after a run that ended well, end the group they formed.
+
+    A group left to the end of the interpreter may abort the process: its threads are still running
+    when their owner goes. What averaged gradients goes first, because it holds the group.
+    """
+    fabric.launch()
+    yield fabric
+    gc.collect()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _kind(device: str) -> Literal['cpu', 'cuda']:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tiny import e2e_mfd, small_backbones
@@ -17,8 +18,11 @@ from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DatasetConfig
 from training.e2e_mfd import task as joint
 from training.engine import Trainer
-from training.hardware import make_fabric
+from training.hardware import launched, make_fabric
 from training.samples import collate, Sample
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CLASSES = ('person', 'car')
 
@@ -51,9 +55,13 @@ def same_noise(boxes, config, schedule):
 
 def main(output: Path, accumulate: int) -> None:
     torch.set_num_threads(1)
+    with launched(make_fabric('cpu')) as fabric:
+        train(output, accumulate, fabric)
+    assert not torch.distributed.is_initialized()
+
+
+def train(output: Path, accumulate: int, fabric: Fabric) -> None:
     joint.noised_proposals = same_noise
-    fabric = make_fabric('cpu')
-    fabric.launch()
     torch.manual_seed(0)
     settings = e2e_mfd(CLASSES)
     optimiser = OptimiserConfig(

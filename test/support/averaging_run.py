@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import sys
+from typing import TYPE_CHECKING
 
 from tiny import small_backbones
 import torch
@@ -19,8 +20,11 @@ from training.config import OptimiserConfig, TrainingConfig
 from training.datasets import DataFolder, DatasetConfig
 from training.engine import Trainer
 from training.fusion_detr.task import FusionDetrTask
-from training.hardware import make_fabric
+from training.hardware import launched, make_fabric
 from training.samples import TrainingSamples
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CLASSES = ('person', 'car')
 MODEL = {
@@ -38,8 +42,12 @@ MODEL = {
 
 def main(data: Path, output: Path, accumulate: int) -> None:
     torch.set_num_threads(1)
-    fabric = make_fabric('cpu')
-    fabric.launch()
+    with launched(make_fabric('cpu')) as fabric:
+        train(data, output, accumulate, fabric)
+    assert not torch.distributed.is_initialized()
+
+
+def train(data: Path, output: Path, accumulate: int, fabric: Fabric) -> None:
     torch.manual_seed(0)
     with small_backbones():
         model = make_model('fusion_detr', MODEL, where='test')
