@@ -8,7 +8,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 class FeaturePyramid(nn.Module):
@@ -29,8 +29,15 @@ class FeaturePyramid(nn.Module):
         self.lateral = nn.ModuleDict({str(s): _conv(channels[s], width, 1) for s in self.strides})
         self.output = nn.ModuleDict({str(s): _conv(width, width, 3) for s in self.strides})
 
-    def forward(self, features: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        """Map (B, C, H/s, W/s) by stride s to (B, width, H/s, W/s) by stride."""
+    def forward(
+        self, features: Mapping[int, Tensor], strides: Collection[int] | None = None
+    ) -> dict[int, Tensor]:
+        """Map (B, C, H/s, W/s) by stride s to (B, width, H/s, W/s) by stride.
+
+        Args:
+            features: of all levels.
+            strides: of the levels to return; None returns all.
+        """
         coarse: Tensor | None = None
         levels = {}
         for stride in reversed(self.strides):
@@ -38,7 +45,8 @@ class FeaturePyramid(nn.Module):
             if coarse is not None:
                 fine = fine + F.interpolate(coarse, size=fine.shape[-2:], mode='nearest')
             coarse = fine
-            levels[stride] = self.output[str(stride)](fine)
+            if strides is None or stride in strides:
+                levels[stride] = self.output[str(stride)](fine)
         return levels
 
 

@@ -1,0 +1,106 @@
+"""From image features to voxels: every voxel takes the cell that its centre is seen in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TYPE_CHECKING
+
+import torch
+from torch import nn, Tensor
+
+if TYPE_CHECKING:
+    from thermal_perception.models.emiff.config import GridConfig
+
+_NEAREST_M = 0.1  # what is closer to the plane of a camera is not seen by it
+
+
+class View(NamedTuple):
+    """How images of a camera see the vehicle's surroundings.
+
+    Attributes:
+        K: (B, 3, 3) float32 intrinsics in pixels of the images that the network gets: resized, and
+            with fx and cx of the mirrored image where it is mirrored.
+        T_camera_lidar: (B, 4, 4) float32, vehicle lidar to the camera's optical frame, of the
+            scene as it was before any mirroring.
+        mirrored: (B,) bool: image and scene were mirrored (y to -y), in training; None: none was.
+    """
+
+    K: Tensor
+    T_camera_lidar: Tensor
+    mirrored: Tensor | None = None
+
+
+class Lookup(NamedTuple):
+    """Which cell of a map each voxel sees.
+
+    Attributes:
+        cells: (B, N) int64, row by row of the map; voxels in the order x, y, z, z fastest; where
+            nothing is seen, one past the last cell.
+        seen: (B, N) bool.
+    """
+
+    cells: Tensor
+    seen: Tensor
+
+
+class Lifting(nn.Module):
+    """The voxel grid, and how it is filled."""
+
+    def __init__(self, grid: GridConfig, *, mask_behind_camera: bool = True) -> None:
+        """Compute the centres; see `EmiffConfig.mask_behind_camera`."""
+        super().__init__()
+        self.counts = grid.counts
+        self.mask_behind_camera = mask_behind_camera
+        self.centres: Tensor
+        self.register_buffer('centres', voxel_centres(grid), persistent=False)
+
+    def lookup(self, view: View, image_size: tuple[int, int], map_size: tuple[int, int]) -> Lookup:
+        """Find the cell of each voxel.
+
+        Args:
+            view: of B images.
+            image_size: (height, width) of the padded images, pixels.
+            map_size: (height, width) of the map, which covers the padded images.
+        """
+        points = self.centres.expand(len(view.K), -1, -1)
+        if view.mirrored is not None:
+            sign = torch.where(view.mirrored, -1.0, 1.0).to(points)
+            one = torch.ones_like(sign)
+            points = points * torch.stack((one, sign, one), -1)[:, None]
+        T = view.T_camera_lidar
+        camera = points @ T[:, :3, :3].transpose(1, 2) + T[:, None, :3, 3]
+        projected = camera @ view.K.transpose(1, 2)
+        depth = projected[..., 2]
+        pixels = projected[..., :2] / torch.where(depth == 0, _NEAREST_M, depth)[..., None]
+        # Corners of map and padded image coincide, and half goes to even: the published network
+        # samples so, half a cell beside the middle of the cell at most.
+        column = (pixels[..., 0] / image_size[1] * (map_size[1] - 1)).round()
+        row = (pixels[..., 1] / image_size[0] * (map_size[0] - 1)).round()
+        seen = (column >= 0) & (column < map_size[1]) & (row >= 0) & (row < map_size[0])
+        if self.mask_behind_camera:
+            seen = seen & (depth > _NEAREST_M)
+        outside = map_size[0] * map_size[1]
+        cells = torch.where(seen, row * map_size[1] + column, outside)
+        return Lookup(cells.long(), seen)
+
+    def forward(self, features: Tensor, lookup: Lookup) -> Tensor:
+        """Fill voxels (B, C, nx, ny, nz) from a map (B, C, h, w); zero where nothing is seen."""
+        rows = features.flatten(2).transpose(1, 2)  # [batch, cells, C]
+        rows = torch.cat((rows, rows.new_zeros(len(rows), 1, rows.shape[2])), 1)
+        volumes = [image[cells] for image, cells in zip(rows, lookup.cells)]
+        volume = torch.stack(volumes).unflatten(1, self.counts)  # [batch, nx, ny, nz, C]
+        return volume.permute(0, 4, 1, 2, 3)
+
+
+def voxel_centres(grid: GridConfig) -> Tensor:
+    """Return the (N, 3) float32 centres, metres, in the order x, y, z with z fastest."""
+    axes = [
+        low + (torch.arange(count, dtype=torch.float64) + 0.5) * step
+        for low, step, count in zip(grid.low_m, grid.step_m, grid.counts)
+    ]
+    return torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, 2).float()
+
+
+def voxel_of(points_m: Tensor, grid: GridConfig) -> Tensor:
+    """Return the (N, 3) int64 indices of the voxels that points (N, 3) lie in, also outside."""
+    low, step = points_m.new_tensor(grid.low_m), points_m.new_tensor(grid.step_m)
+    return ((points_m - low) / step).floor().long()

@@ -1,0 +1,280 @@
+"""EMIFF in its two parts: what runs at the roadside and what runs in the vehicle."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TYPE_CHECKING
+
+import torch
+from torch import nn, Tensor
+
+from thermal_perception.models.backbones import make_backbone
+from thermal_perception.models.emiff.camera_mask import camera_vector, CameraMask
+from thermal_perception.models.emiff.compression import (
+    compressors,
+    decompressors,
+    ScaleRebuild,
+    SCALES,
+)
+from thermal_perception.models.emiff.cross_attention import Correction, scale_weights, weighed
+from thermal_perception.models.emiff.head import AnchorHead, HeadOutput
+from thermal_perception.models.emiff.lifting import Lifting, View
+from thermal_perception.models.emiff.neck import VoxelNeck
+from thermal_perception.models.fpn import FeaturePyramid
+
+if TYPE_CHECKING:
+    from thermal_perception.models.emiff.config import CompressionLevel, EmiffConfig
+
+STRIDES = (4, 8, 16, 32)
+
+
+class Message(NamedTuple):
+    """What the roadside sends of B images, and where its camera is.
+
+    Attributes:
+        tensors: one (B, width / c, h, w) tensor, not negative, of a compression level; without
+            compression the four scales, finest first.
+        level: the level; None without compression.
+        view: of the infrastructure's camera.
+        image_size: (height, width) of its padded images, pixels.
+    """
+
+    tensors: tuple[Tensor, ...]
+    level: CompressionLevel | None
+    view: View
+    image_size: tuple[int, int]
+
+
+class EmiffOutput(NamedTuple):
+    """What one forward pass gives.
+
+    Attributes:
+        head: raw outputs of every anchor.
+        scale_weights: (B, 4) shares of the infrastructure's scales, finest first; None where
+            nothing was selected: no message, or `mca` switched off.
+        ego_seen: (B, N) bool, voxels that the vehicle's camera sees; None without its image.
+        infra_seen: (B, N) bool, voxels that the infrastructure's camera sees; None without it.
+    """
+
+    head: HeadOutput
+    scale_weights: Tensor | None
+    ego_seen: Tensor | None
+    infra_seen: Tensor | None
+
+
+class Encoder(nn.Module):
+    """Backbone and pyramid of one camera."""
+
+    def __init__(self, config: EmiffConfig) -> None:
+        """Create both with random weights."""
+        super().__init__()
+        self.backbone = make_backbone(
+            config.backbone,
+            train_norm=config.train_norm,
+            freeze_early=config.freeze_early,
+            strides=STRIDES,
+        )
+        self.pyramid = FeaturePyramid(self.backbone.channels, config.width)
+        self._mean: Tensor
+        self._std: Tensor
+        self.register_buffer('_mean', _column(self.backbone.mean), persistent=False)
+        self.register_buffer('_std', _column(self.backbone.std), persistent=False)
+
+    def forward(self, image: Tensor, strides: tuple[int, ...] = STRIDES) -> list[Tensor]:
+        """Map (B, 3, H, W) in 0..1 to (B, width, H / s, W / s) of each stride s, finest first."""
+        features = self.backbone((image - self._mean) / self._std)
+        levels = self.pyramid(features, strides)
+        return [levels[stride] for stride in strides]
+
+
+class InfrastructurePart(nn.Module):
+    """What runs at the roadside: an image in, a small tensor out."""
+
+    def __init__(self, config: EmiffConfig) -> None:
+        """Create it with random weights."""
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.compress = compressors(config.width, config.compression)
+
+    def forward(self, image: Tensor, level: CompressionLevel | None) -> tuple[Tensor, ...]:
+        """Return the tensors of a message.
+
+        Args:
+            image: (B, 3, H, W) float32 in 0..1, R, G, B; H and W are multiples of 32 and of
+                4 x 2^s.
+            level: one of the network's; None if it has none.
+        """
+        if level is None:
+            return tuple(self.encoder(image))
+        (finest,) = self.encoder(image, STRIDES[:1])
+        return (self.compress[level.name](finest),)
+
+
+class VehiclePart(nn.Module):
+    """What runs in the vehicle: its image and a message in, boxes out; either may be missing."""
+
+    def __init__(self, config: EmiffConfig) -> None:
+        """Create it with random weights."""
+        super().__init__()
+        self.config = config
+        corrects = config.mca.correction == 'deformable'
+        self.encoder = Encoder(config)
+        self.decompress = decompressors(config.width, config.compression)
+        self.rebuild = ScaleRebuild(config.width) if config.compression else None
+        self.correct_ego = Correction(config.width) if corrects else None
+        self.correct_infra = Correction(config.width) if corrects else None
+        self.camera_mask = (
+            CameraMask(config.width, reduction=config.ccm.reduction)
+            if config.ccm.enabled
+            else None
+        )
+        self.lifting = Lifting(config.grid, mask_behind_camera=config.mask_behind_camera)
+        self.neck = VoxelNeck(config.neck_widths)
+        self.neck_infra = VoxelNeck(config.neck_widths) if config.merge.level == 'bev' else None
+        self.head = AnchorHead(config.neck_widths[-1], config)
+
+    def forward(
+        self, image: Tensor | None, view: View | None, message: Message | None
+    ) -> EmiffOutput:
+        """Find objects around the vehicle.
+
+        Args:
+            image: (B, 3, H, W) float32 in 0..1, R, G, B, H and W multiples of 32; None if missing.
+            view: of the vehicle's camera; None with the image.
+            message: of the infrastructure; None if missing. Nothing of its branch runs then.
+
+        Raises:
+            ValueError: if both are missing, or an image has no view.
+        """
+        if image is None and message is None:
+            raise ValueError('VehiclePart: found neither image nor message, expected one or both')
+        features: list[Tensor] = []
+        views: list[View] = []
+        sizes: list[tuple[int, int]] = []
+        ego = shares = None
+        if image is not None:
+            if view is None:
+                raise ValueError('VehiclePart: found an image without its view')
+            ego = self._ego(image)
+            features.append(ego)
+            views.append(view)
+            sizes.append((image.shape[-2], image.shape[-1]))
+        if message is not None:
+            infra, shares = self._infra(message, ego)
+            features.append(infra)
+            views.append(message.view)
+            sizes.append(message.image_size)
+        features = self._masked(features, views)
+        lookups = [
+            self.lifting.lookup(v, size, (f.shape[-2], f.shape[-1]))
+            for f, v, size in zip(features, views, sizes)
+        ]
+        volumes = [self.lifting(f, lookup) for f, lookup in zip(features, lookups)]
+        seen = [lookup.seen for lookup in lookups]
+        bev = self._seen_from_above(volumes, seen, alone_is_infra=image is None)
+        return EmiffOutput(
+            self.head(bev),
+            shares,
+            None if image is None else seen[0],
+            None if message is None else seen[-1],
+        )
+
+    def _ego(self, image: Tensor) -> Tensor:
+        """Return (B, width, H / 4, W / 4): the mean over the corrected scales."""
+        if self.correct_ego is None:
+            return self.encoder(image, STRIDES[:1])[0]
+        return self.correct_ego(self.encoder(image)).mean(1)
+
+    def _infra(self, message: Message, ego: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return (B, width, h, w) and the shares (B, 4) of its scales."""
+        maps = list(message.tensors)
+        if message.level is not None:
+            finest = self.decompress[message.level.name](message.tensors[0])
+            if self.correct_infra is None:
+                return finest, None
+            assert self.rebuild is not None
+            maps = self.rebuild(finest)
+        if self.correct_infra is None:
+            return maps[0], None
+        corrected = self.correct_infra(maps)
+        if ego is None or self.config.mca.selection == 'mean':
+            shares = corrected.new_full((len(corrected), SCALES), 1 / SCALES)
+        else:
+            shares = scale_weights(ego, corrected)
+        return weighed(corrected, shares), shares
+
+    def _masked(self, features: list[Tensor], views: list[View]) -> list[Tensor]:
+        """Mask the channels of all cameras, in one go where their maps have one size."""
+        if self.camera_mask is None:
+            return features
+        vectors = [camera_vector(view) for view in views]
+        if len({f.shape for f in features}) > 1:
+            if self.training:
+                raise ValueError(
+                    'VehiclePart: found images of two sizes, expected one in training'
+                )
+            return [self.camera_mask(f, v) for f, v in zip(features, vectors)]
+        masked = self.camera_mask(torch.cat(features), torch.cat(vectors))
+        return list(masked.chunk(len(features)))
+
+    def _seen_from_above(
+        self, volumes: list[Tensor], seen: list[Tensor], *, alone_is_infra: bool
+    ) -> Tensor:
+        """Return the (B, C, ny, nx) map of one or two volumes."""
+        if self.neck_infra is not None:
+            necks = (self.neck, self.neck_infra)[1 if alone_is_infra else 0 :]
+            maps = [neck(volume) for neck, volume in zip(necks, volumes)]
+            return torch.stack(maps).sum(0) / self._divisor(len(maps))
+        total = torch.stack(volumes).sum(0) if len(volumes) > 1 else volumes[0]
+        if self.config.merge.weights == 'half':
+            return self.neck(total / self._divisor(len(volumes)))
+        cameras = torch.stack(seen).sum(0).clamp(min=1).to(total.dtype)  # [batch, N]
+        return self.neck(total / cameras.unflatten(1, self.lifting.counts)[:, None])
+
+    def _divisor(self, cameras: int) -> int:
+        return 2 if cameras == 2 else self.config.merge.missing_divisor
+
+
+class Emiff(nn.Module):
+    """Both parts in one checkpoint.
+
+    Source: EMIFF, arXiv 2402.15272.
+    """
+
+    def __init__(self, config: EmiffConfig) -> None:
+        """Create the network with random weights."""
+        super().__init__()
+        self.config = config
+        self.infrastructure = InfrastructurePart(config)
+        self.vehicle = VehiclePart(config)
+
+    def forward(
+        self,
+        ego_image: Tensor | None,
+        ego_view: View | None,
+        infra_image: Tensor | None,
+        infra_view: View | None,
+        level: CompressionLevel | None = None,
+    ) -> EmiffOutput:
+        """Run both parts in one place; see there.
+
+        Args:
+            ego_image: (B, 3, H, W), or None.
+            ego_view: of it.
+            infra_image: (B, 3, H, W), or None.
+            infra_view: of it.
+            level: of the message; None takes the first of the network, if it has any.
+        """
+        message = None
+        if infra_image is not None:
+            if infra_view is None:
+                raise ValueError('Emiff: found an infrastructure image without its view')
+            if level is None and self.config.compression:
+                level = self.config.compression[0]
+            tensors = self.infrastructure(infra_image, level)
+            size = (infra_image.shape[-2], infra_image.shape[-1])
+            message = Message(tensors, level, infra_view, size)
+        return self.vehicle(ego_image, ego_view, message)
+
+
+def _column(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values)[:, None, None]
