@@ -18,7 +18,8 @@ PACKAGE_XML = ElementTree.parse(ROOT / 'package.xml').getroot()
 SETUP_PY = (ROOT / 'setup.py').read_text()
 
 # The rosdep key of what a module is imported as.
-ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'rich': 'python3-rich',
+ROSDEP_KEYS = {'cryptography': 'python3-cryptography', 'cv2': 'python3-opencv',
+               'numpy': 'python3-numpy', 'rich': 'python3-rich',
                'rosbags': 'python3-rosbags-pip', 'scipy': 'python3-scipy',
                'torch': 'python3-torch', 'typer': 'python3-typer', 'yaml': 'python3-yaml'}
 NO_ROSDEP_KEY = {'safetensors', 'faster_coco_eval', 'zstandard', 'openvino'}

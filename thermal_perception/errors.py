@@ -10,7 +10,8 @@
     ├── BackendError        a model cannot run on the chosen device or run-time
     ├── DatasetError        a data set on disk is not laid out as expected
     ├── MetricError         two things that were to be compared do not fit together
-    └── SimulationError     a scene or camera was asked for something impossible
+    ├── SimulationError     a scene or camera was asked for something impossible
+    └── V2xError            a message of the roadside is not acceptable
 
 Each message says what was found, what was expected, and where.
 """
@@ -78,3 +79,16 @@ class MetricError(ThermalPerceptionError, ValueError):
 
 class SimulationError(ThermalPerceptionError, ValueError):
     """A scene, preset or camera was asked for something impossible."""
+
+
+class V2xError(ThermalPerceptionError, ValueError):
+    """A feature message is refused.
+
+    Attributes:
+        cause: short stable name for counters, for example `oversized` or `bad_signature`.
+    """
+
+    def __init__(self, message: str, *, cause: str) -> None:
+        """Keep the human sentence and the machine-readable cause."""
+        super().__init__(message)
+        self.cause = cause

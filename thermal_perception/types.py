@@ -264,3 +264,41 @@ class Boxes3D:
     def __len__(self) -> int:
         """Return the number of boxes."""
         return len(self.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class InfrastructureFeatures:
+    """What a roadside camera sent of one image, and where that camera is.
+
+    Attributes:
+        features: (C, h, w) float32 compressed map, finite, not negative.
+        level: (c, s) of its compression: channels divided by c, height and width halved s times.
+        K: (3, 3) float64 intrinsics of the original image, pixels.
+        D: float64 distortion of the original image; empty for none.
+        image_size: (height, width) of the original image, pixels.
+        resize_factor: by which the image was resized before it was padded, the same along both
+            sides.
+        padded_size: (height, width) of the image that the network got, pixels.
+        T_camera_world: (4, 4) float64, world to the camera's optical frame.
+        world_frame: name of the world frame.
+        sender_id: who sent it.
+        sequence: number of the message, counted by the sender.
+        fingerprint: of the model that made the features.
+        stamp_ns: when the image was taken, nanoseconds.
+        frame_id: optical frame of the camera.
+    """
+
+    features: NDArray[np.float32]
+    level: tuple[int, int]
+    K: NDArray[np.float64]
+    D: NDArray[np.float64]
+    image_size: tuple[int, int]
+    resize_factor: float
+    padded_size: tuple[int, int]
+    T_camera_world: NDArray[np.float64]
+    world_frame: str
+    sender_id: str
+    sequence: int
+    fingerprint: str
+    stamp_ns: int
+    frame_id: str
