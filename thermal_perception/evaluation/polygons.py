@@ -67,12 +67,25 @@ def polygon_overlaps(
         MetricError: if the shapes are others, or a corner is not finite.
     """
     ours, theirs = convex(boxes), convex(others)
+    shared = _shared_areas(ours, theirs)
+    union = polygon_areas(ours)[:, None] + polygon_areas(theirs) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def shared_areas(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the areas (D, G) that (D, 4, 2) and (G, 4, 2) corners share.
+
+    Raises:
+        MetricError: if the shapes are others, or a corner is not finite.
+    """
+    return _shared_areas(convex(boxes), convex(others))
+
+
+def _shared_areas(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = np.nonzero(_hulls_touch(ours, theirs))
-    shared = _intersections(ours[rows], theirs[columns])
-    union = polygon_areas(ours)[rows] + polygon_areas(theirs)[columns] - shared
-    overlaps = np.zeros((len(ours), len(theirs)))
-    overlaps[rows, columns] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlaps
+    shared = np.zeros((len(ours), len(theirs)))
+    shared[rows, columns] = _intersections(ours[rows], theirs[columns])
+    return shared
 
 
 def _hulls_touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
