@@ -204,9 +204,8 @@ def _in(boxes: Boxes3D, within: Band) -> NDArray[np.bool_]:
     low, high = within.low_m, within.high_m
     corners = corners_bev(boxes)  # (N, 4, 2)
     beside = ((corners >= low[:2]) & (corners <= high[:2])).all(2).any(1)
-    return np.asarray(
-        beside & np.any([(z >= low[2]) & (z <= high[2]) for z in _heights(boxes)], axis=0)
-    )
+    bottom, top = ((z >= low[2]) & (z <= high[2]) for z in _heights(boxes))
+    return np.asarray(beside & (bottom | top))
 
 
 def _centre_in(boxes: Boxes3D, within: Band) -> NDArray[np.bool_]:
