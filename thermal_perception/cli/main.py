@@ -362,7 +362,7 @@ def demo(
     model: Model = 'fusion_detr_lite',
     checkpoint: Checkpoint = None,
     device: Device = 'auto',
-    preset: Annotated[str, typer.Option(help='Simulated world: road or aerial.')] = 'road',
+    preset: Annotated[str, typer.Option(help='Simulated world, as road or aerial.')] = 'road',
     condition: Annotated[str, typer.Option(help='day, dusk, night, fog or glare.')] = 'night',
     seed: Annotated[int, typer.Option(help='Of the simulated world.')] = 20_001,
     rate: Annotated[float, typer.Option(metavar='HZ', help='Frames per second.')] = 10.0,

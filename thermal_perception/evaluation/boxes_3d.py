@@ -203,7 +203,8 @@ def _in(boxes: Boxes3D, within: Band) -> NDArray[np.bool_]:
     """Tell which boxes have a corner in a band."""
     low, high = within.low_m, within.high_m
     corners = corners_bev(boxes)  # (N, 4, 2)
-    beside = ((corners >= low[:2]) & (corners <= high[:2])).all(2).any(1)
+    inside = (corners >= low[:2]) & (corners <= high[:2])
+    beside = np.all(inside, axis=2).any(axis=1)
     bottom, top = ((z >= low[2]) & (z <= high[2]) for z in _heights(boxes))
     return np.asarray(beside & (bottom | top))
 

@@ -22,6 +22,19 @@ BAND_ROWS = 16
 
 
 @dataclass(frozen=True, eq=False)
+class Outlook:
+    """Where the far backdrop stands.
+
+    Attributes:
+        position: (3,) world, from where its distance is measured.
+        ahead: (3,) level unit vector towards it.
+    """
+
+    position: NDArray[np.float64]
+    ahead: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Horizon:
     """Which pixels see the ground, and how far away it is.
 
@@ -75,13 +88,13 @@ def over_ground(
     view: View,
     seen: Horizon,
     *,
-    base_x: float,
+    outlook: Outlook,
 ) -> NDArray[Any]:
     """Ground from its map pyramid with the far backdrop `beyond` behind it; (H, W[, 3])."""
     image = warp_ground(levels, world.ground, view, first_row=seen.first_ground_row)
     rows = seen.last_beyond_row
     if rows:
-        far = warp_backdrop(beyond, world.backdrop, view, base_x=base_x, rows=rows)
+        far = warp_backdrop(beyond, world.backdrop, view, outlook=outlook, rows=rows)
         is_far = ~seen.is_ground[:rows]
         np.copyto(image[:rows], far, where=is_far if far.ndim == 2 else is_far[:, :, None])
     return image
@@ -124,7 +137,7 @@ def warp_backdrop(
     backdrop: Backdrop,
     view: View,
     *,
-    base_x: float,
+    outlook: Outlook,
     rows: int | None = None,
     interpolation: int = cv2.INTER_LINEAR,
 ) -> NDArray[Any]:
@@ -133,15 +146,12 @@ def warp_backdrop(
     The plane's picture goes on to both sides by mirroring.
     """
     columns = image.shape[1]
-    # Picture columns run to the right, world y to the left; rows run down from the top.
-    axes = np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, -1.0]]) * backdrop.resolution_m
-    corner = np.array(
-        [
-            base_x + backdrop.distance_m,
-            0.5 * columns * backdrop.resolution_m,
-            image.shape[0] * backdrop.resolution_m,
-        ]
-    )
+    # Picture columns run to the right; rows run down from the top.
+    ahead, left = outlook.ahead, np.array([-outlook.ahead[1], outlook.ahead[0], 0.0])
+    axes = np.column_stack((-left, [0.0, 0.0, -1.0])) * backdrop.resolution_m
+    corner = outlook.position + ahead * backdrop.distance_m
+    corner = corner + left * 0.5 * columns * backdrop.resolution_m
+    corner[2] = image.shape[0] * backdrop.resolution_m
     M = np.linalg.inv(_plane_to_pixels(view, axes, corner))
     height, width = view.size
     size = (width, height if rows is None else rows)
@@ -150,13 +160,13 @@ def warp_backdrop(
 
 
 def background_labels(
-    ground: Ground, backdrop: Backdrop, view: View, is_ground: NDArray[np.bool_], base_x: float
+    ground: Ground, backdrop: Backdrop, view: View, is_ground: NDArray[np.bool_], outlook: Outlook
 ) -> NDArray[np.uint8]:
     """(H, W) semantic labels where no object stands."""
     labels = warp_labels(ground, view)
     if not is_ground.all():
         sky = warp_backdrop(
-            backdrop.is_sky, backdrop, view, base_x=base_x, interpolation=cv2.INTER_NEAREST
+            backdrop.is_sky, backdrop, view, outlook=outlook, interpolation=cv2.INTER_NEAREST
         )
         beyond = np.where(sky > 0, np.uint8(SKY), np.uint8(VEGETATION))
         np.copyto(labels, beyond, where=~is_ground)

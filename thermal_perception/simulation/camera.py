@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.radiometry import CountsModel
 
 Modality = Literal['thermal', 'rgb']
-Preset = Literal['road', 'aerial']
-PRESETS: tuple[Preset, ...] = ('road', 'aerial')
+Preset = Literal['road', 'aerial', 'intersection']
+PRESETS: tuple[Preset, ...] = ('road', 'aerial', 'intersection')
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class RgbSensor:
 
 @dataclass(frozen=True, eq=False)
 class CameraSpec:
-    """One camera on the moving base.
+    """One camera, on the moving base or beside the road.
 
     Attributes:
         modality: `thermal` or `rgb`.
@@ -118,6 +118,8 @@ class CameraSpec:
         frame_id: name of the optical frame.
         thermal: sensor of a thermal camera.
         rgb: sensor of a colour camera.
+        T_world_camera: (4, 4) float64 of a camera that stands still in the world;
+            `T_base_camera` does not matter then.
     """
 
     modality: Modality
@@ -127,6 +129,7 @@ class CameraSpec:
     frame_id: str
     thermal: ThermalSensor = field(default_factory=ThermalSensor)
     rgb: RgbSensor = field(default_factory=RgbSensor)
+    T_world_camera: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a camera."""
@@ -181,7 +184,8 @@ def default_rig(
     """Cameras as they are usually mounted.
 
     Args:
-        preset: `road`: on a vehicle, 1.5 m up; `aerial`: below a drone, looking down.
+        preset: `road` and `intersection`: on a vehicle, 1.5 m up; `aerial`: below a drone, looking
+            down.
         thermal_size: (height, width) of the thermal camera.
         rgb_size: the same for the colour camera; ignored when registered.
         registered: both cameras share pose, size and intrinsics, so that pixels correspond;
@@ -196,7 +200,7 @@ def default_rig(
     if preset not in PRESETS:
         raise SimulationError(f'preset: found {preset!r}, expected {" or ".join(PRESETS)}')
     draw = _Draws(seed)
-    road = preset == 'road'
+    road = preset != 'aerial'
     # Focal lengths as shares of the width: 13 mm and 19 to 25 mm lenses on 12 to 17 um pixels.
     share = draw.around(1.0, 0.75, 1.15) if road else draw.around(2.25, 1.9, 2.5)
     pitch = pitch_deg

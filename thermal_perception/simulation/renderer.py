@@ -10,6 +10,7 @@ import numpy as np
 from thermal_perception.errors import SimulationError
 from thermal_perception.geometry.transforms import compose, invert
 from thermal_perception.simulation import backgrounds, raster, rgb, thermal, truth as truths
+from thermal_perception.simulation.backgrounds import Outlook
 from thermal_perception.simulation.terrain import SEMANTIC_NAMES
 from thermal_perception.types import SegmentationMask
 
@@ -93,7 +94,10 @@ class _Shot:
     def __init__(self, scene: Scene, time_s: float, camera: CameraSpec, fineness: int) -> None:
         self.scene, self.time_s, self.camera, self.fineness = scene, time_s, camera, fineness
         self.T_world_base = scene.pose(time_s)
-        T_camera_world = invert(compose(self.T_world_base, camera.T_base_camera))
+        T_world_camera = camera.T_world_camera
+        if T_world_camera is None:
+            T_world_camera = compose(self.T_world_base, camera.T_base_camera)
+        T_camera_world = invert(T_world_camera)
         self.view: View = raster.View(camera.size, camera.K, T_camera_world)
         self.poses: Poses = scene.poses(time_s)
         self.projected: Projected = raster.project(scene.bank, self.poses, self.view)
@@ -101,8 +105,14 @@ class _Shot:
         self.horizon = backgrounds.horizon(self.view, scene.world.backdrop.distance_m)
 
     @property
-    def base_x(self) -> float:
-        return float(self.T_world_base[0, 3])
+    def outlook(self) -> Outlook:
+        """The backdrop lies ahead of the base; a camera beside the road has one where it looks."""
+        T_world_camera = self.camera.T_world_camera
+        if T_world_camera is None:
+            return Outlook(np.array([self.T_world_base[0, 3], 0.0, 0.0]), np.eye(3)[0])
+        axis = int(np.abs(T_world_camera[:2, 2]).argmax())
+        ahead = np.eye(3)[axis] * np.sign(T_world_camera[axis, 2])
+        return Outlook(T_world_camera[:3, 3], ahead)
 
     def thermal(self, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
         kelvin = thermal.scene_kelvin(
@@ -111,7 +121,7 @@ class _Shot:
             self.scene.world,
             self.view,
             self.horizon,
-            base_x=self.base_x,
+            outlook=self.outlook,
             scale=self.fineness,
         )
         sensor = self.camera.thermal
@@ -124,7 +134,7 @@ class _Shot:
             self.scene.world,
             self.view,
             self.horizon,
-            base_x=self.base_x,
+            outlook=self.outlook,
             scale=self.fineness,
         )
         return rgb.expose(light, self.camera.rgb, self.time_s)
@@ -146,7 +156,7 @@ class _Shot:
     def segmentation(self, stamp_ns: int) -> SegmentationMask:
         world, bank, half = self.scene.world, self.scene.bank, self.fineness // 2
         labels = backgrounds.background_labels(
-            world.ground, world.backdrop, self.view, self.horizon.is_ground, self.base_x
+            world.ground, world.backdrop, self.view, self.horizon.is_ground, self.outlook
         )
         numbers = self.numbers[half :: self.fineness, half :: self.fineness]
         solid = numbers > self.projected.on_ground

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thermal_perception.simulation.actors import World
-    from thermal_perception.simulation.backgrounds import Horizon
+    from thermal_perception.simulation.backgrounds import Horizon, Outlook
     from thermal_perception.simulation.camera import RgbSensor
     from thermal_perception.simulation.climate import Climate
     from thermal_perception.simulation.raster import Projected, View
@@ -44,12 +44,12 @@ def scene_light(
     view: View,
     ground_is: Horizon,
     *,
-    base_x: float,
+    outlook: Outlook,
     scale: int,
 ) -> list[NDArray[np.float32]]:
     """Light that reaches the lens: B, G and R planes (H, W) float32, dazzling lamps included."""
     climate = world.climate
-    planes = _background(world, view, ground_is, base_x)
+    planes = _background(world, view, ground_is, outlook)
     values = _surface_values(projected, climate, view)
     *colours, opacity = look_up(values, numbers, view.size, scale)
     fog = climate.rgb_extinction_per_m
@@ -70,11 +70,11 @@ def scene_light(
 
 
 def _background(
-    world: World, view: View, ground_is: Horizon, base_x: float
+    world: World, view: View, ground_is: Horizon, outlook: Outlook
 ) -> list[NDArray[np.float32]]:
     climate = world.climate
     levels, beyond = world.ground.bgr_levels, world.backdrop.bgr
-    picture = backgrounds.over_ground(levels, beyond, world, view, ground_is, base_x=base_x)
+    picture = backgrounds.over_ground(levels, beyond, world, view, ground_is, outlook=outlook)
     clear = ground_is.transmission(climate.rgb_extinction_per_m)
     # The far backdrop is painted as it looks; only the ground needs light.
     light = np.where(ground_is.is_ground, _ground_light(climate, view, ground_is), 1.0)

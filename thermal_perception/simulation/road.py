@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from thermal_perception.simulation.actors import Actor, World
     from thermal_perception.simulation.climate import Climate
+    from thermal_perception.simulation.motion import Motion
 
 PERIOD_M = 320.0
 HALF_WIDTH_M = 56.0
@@ -188,28 +189,29 @@ def _markings(rng: Generator, climate: Climate, street: Street) -> list[Actor]:
     built = []
     for x0 in np.arange(-40.0, PERIOD_M - 40.0, 8.0):
         builder = ShapeBuilder()
-        _strip(builder, 0.0, 3.2, 0.0, 0.12, paint)
+        strip(builder, 0.0, 3.2, 0.0, 0.12, paint)
         for lane in range(1, street.lanes):
             for side in (-1, 1):
-                _strip(builder, 1.0, 4.0, side * lane * street.lane_m, 0.12, paint)
+                strip(builder, 1.0, 4.0, side * lane * street.lane_m, 0.12, paint)
         for side in (-1, 1):
             if street.parking:
-                _strip(builder, 0.0, 8.0, side * street.lanes * street.lane_m, 0.10, paint)
+                strip(builder, 0.0, 8.0, side * street.lanes * street.lane_m, 0.10, paint)
             if abs(x0 + 4.0 - street.crossing_x) > 7.0:
-                _strip(builder, 0.0, 8.0, side * street.kerb_m, 0.16, kerb)
+                strip(builder, 0.0, 8.0, side * street.kerb_m, 0.16, kerb)
         built.append(actors.scenery_actor(ROAD, Standing(float(x0), 0.0), builder.build()))
     zebra = ShapeBuilder()
     for y in np.arange(-street.kerb_m + 0.6, street.kerb_m - 0.4, 1.0):
-        _strip(zebra, -1.5, 1.5, float(y), 0.5, paint)
+        strip(zebra, -1.5, 1.5, float(y), 0.5, paint)
     _strip_across(zebra, -3.0, -street.kerb_m + 0.3, -0.2, paint)
     at = Standing(street.crossing_x - 6.0, 0.0)
     built.append(actors.scenery_actor(ROAD, at, zebra.build()))
     return built
 
 
-def _strip(
+def strip(
     builder: ShapeBuilder, x0: float, x1: float, y: float, width: float, surface: Surface
 ) -> None:
+    """Add a painted strip along x, its middle at y."""
     half = width / 2
     corners = [(x0, y - half), (x1, y - half), (x1, y + half), (x0, y + half)]
     builder.ground_patch(corners, surface)
@@ -231,13 +233,14 @@ def _parked(rng: Generator, climate: Climate, street: Street) -> list[Actor]:
                 continue
             yaw = np.pi if (side > 0) != (rng.random() < 0.08) else 0.0
             at = Standing(float(x + rng.normal(0, 0.25)), side * (y + rng.normal(0, 0.08)), yaw)
-            built.append(_any_vehicle(rng, climate, at, running=False, big=0.1))
+            built.append(any_vehicle(rng, climate, at, running=False, big=0.1))
     return built
 
 
-def _any_vehicle(
-    rng: Generator, climate: Climate, motion: Standing | Straight, *, running: bool, big: float
+def any_vehicle(
+    rng: Generator, climate: Climate, motion: Motion, *, running: bool, big: float
 ) -> Actor:
+    """Draw a vehicle; `big` is the chance of a van, lorry or, if it runs, bus."""
     kinds = vehicles.OTHER_KINDS if rng.random() < big else vehicles.CAR_KINDS
     if not running:
         kinds = tuple(k for k in kinds if k != 'bus')
@@ -252,7 +255,7 @@ def _traffic(rng: Generator, climate: Climate, street: Street, base: Cruise) -> 
     lead = rng.uniform(9.0, 30.0)
     while lead < 130.0 and speed > 0.0:
         motion = Straight(float(lead), base.y, speed, wave_m=float(rng.uniform(0.0, 2.5)))
-        built.append(_any_vehicle(rng, climate, motion, running=True, big=0.25))
+        built.append(any_vehicle(rng, climate, motion, running=True, big=0.25))
         lead += rng.uniform(14.0, 70.0) / street.bustle
     for lane in range(street.lanes):
         pace = -float(rng.uniform(5.0, 13.0)) if speed > 0.0 else 0.0
@@ -261,13 +264,13 @@ def _traffic(rng: Generator, climate: Climate, street: Street, base: Cruise) -> 
         y = street.lane_y(lane, oncoming=True)
         while x < PERIOD_M - 60.0:
             oncoming = Straight(float(x), y, pace) if pace else Standing(float(x), y, np.pi)
-            built.append(_any_vehicle(rng, climate, oncoming, running=True, big=0.25))
+            built.append(any_vehicle(rng, climate, oncoming, running=True, big=0.25))
             x += rng.uniform(9.0, 60.0) / street.bustle
     if street.lanes > 1:
         y = street.lane_y(0, oncoming=False)
         for x in np.arange(rng.uniform(5.0, 40.0), 180.0, rng.uniform(25.0, 70.0)):
             motion = Straight(float(x), y, speed + float(rng.uniform(0.0, 2.0)) if speed else 0.0)
-            built.append(_any_vehicle(rng, climate, motion, running=True, big=0.25))
+            built.append(any_vehicle(rng, climate, motion, running=True, big=0.25))
     return built + _cross_traffic(rng, climate, street)
 
 
@@ -361,9 +364,9 @@ def _painter(rng: Generator, climate: Climate, street: Street) -> GroundPainter:
     paved = street.edge_m + (street.setback_m if street.setback_m < 4.0 else 0.0)
     painter.fill([(left, -paved), (far, -paved), (far, paved), (left, paved)], PAVEMENT)
     x = street.crossing_x + 3.3
-    painter.fill(_rectangle(x - 7.5, x + 7.5, -HALF_WIDTH_M, HALF_WIDTH_M), PAVEMENT)
-    painter.fill(_rectangle(left, far, -street.kerb_m, street.kerb_m), ROAD)
-    painter.fill(_rectangle(x - 4.0, x + 4.0, -HALF_WIDTH_M, HALF_WIDTH_M), ROAD)
+    painter.fill(rectangle(x - 7.5, x + 7.5, -HALF_WIDTH_M, HALF_WIDTH_M), PAVEMENT)
+    painter.fill(rectangle(left, far, -street.kerb_m, street.kerb_m), ROAD)
+    painter.fill(rectangle(x - 4.0, x + 4.0, -HALF_WIDTH_M, HALF_WIDTH_M), ROAD)
     _paint_wear(rng, painter, street)
     return painter
 
@@ -376,11 +379,11 @@ def _paint_wear(rng: Generator, painter: GroundPainter, street: Street) -> None:
         for oncoming in (False, True):
             y = street.lane_y(lane, oncoming=oncoming)
             for offset in (-0.78, 0.78):
-                track = _rectangle(left, far, y + offset - 0.22, y + offset + 0.22)
+                track = rectangle(left, far, y + offset - 0.22, y + offset + 0.22)
                 painter.warm(track, warm, soft_m=0.16)
     for _ in range(int(rng.integers(8, 26))):
         x, y = rng.uniform(left, far - 8), rng.uniform(-street.kerb_m, street.kerb_m)
-        patch = _rectangle(x, x + rng.uniform(1, 9), y, y + rng.uniform(0.6, 2.5))
+        patch = rectangle(x, x + rng.uniform(1, 9), y, y + rng.uniform(0.6, 2.5))
         painter.warm(patch, float(rng.normal(0.0, 0.7)))
         painter.brighten(patch, float(rng.normal(0.0, 0.04)))
     for _ in range(int(rng.integers(20, 50))):
@@ -399,5 +402,6 @@ def _paint_wear(rng: Generator, painter: GroundPainter, street: Street) -> None:
             painter.warm_stroke(ends, 0.06, -0.4, -0.06)
 
 
-def _rectangle(x0: float, x1: float, y0: float, y1: float) -> list[tuple[float, float]]:
+def rectangle(x0: float, x1: float, y0: float, y1: float) -> list[tuple[float, float]]:
+    """Return the corners of an upright rectangle on the ground."""
     return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]

@@ -14,6 +14,7 @@ from thermal_perception.simulation.bank import PrimitiveBank
 from thermal_perception.simulation.camera import PRESETS
 from thermal_perception.simulation.climate import draw_climate
 from thermal_perception.simulation.conditions import condition_named
+from thermal_perception.simulation.intersection import build_intersection
 from thermal_perception.simulation.road import build_road
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Scene:
     """A small world that is the same for the same preset, condition and seed.
 
     Attributes:
-        preset: `road` or `aerial`.
+        preset: `road`, `aerial` or `intersection`.
         seed: what it was drawn from.
         condition: constants of its weather.
         world: its climate, ground and actors.
@@ -87,6 +88,8 @@ class Scene:
         climate = draw_climate(self.condition, rng)
         if preset == 'road':
             self.world, self.pitch_deg = build_road(rng, climate), ROAD_PITCH_DEG
+        elif preset == 'intersection':
+            self.world, self.pitch_deg = build_intersection(rng, climate), ROAD_PITCH_DEG
         else:
             self.world, self.pitch_deg = build_aerial(rng, climate)
         self.bank = PrimitiveBank.from_actors(self.world.actors)

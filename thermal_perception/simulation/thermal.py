@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thermal_perception.simulation.actors import World
-    from thermal_perception.simulation.backgrounds import Horizon
+    from thermal_perception.simulation.backgrounds import Horizon, Outlook
     from thermal_perception.simulation.camera import Agc, ThermalSensor
     from thermal_perception.simulation.climate import Climate
     from thermal_perception.simulation.raster import Projected, View
@@ -35,11 +35,11 @@ def scene_kelvin(
     view: View,
     ground_is: Horizon,
     *,
-    base_x: float,
+    outlook: Outlook,
     scale: int,
 ) -> NDArray[np.float32]:
     """Apparent temperatures before the lens, (H, W) float32 kelvin."""
-    background = _background(world, view, ground_is, base_x)
+    background = _background(world, view, ground_is, outlook)
     surfaces = _surface_values(projected, world.climate)
     kelvin, opacity = look_up(surfaces, numbers, view.size, scale)
     image = kelvin + background - background * opacity
@@ -49,12 +49,12 @@ def scene_kelvin(
 
 
 def _background(
-    world: World, view: View, ground_is: Horizon, base_x: float
+    world: World, view: View, ground_is: Horizon, outlook: Outlook
 ) -> NDArray[np.float32]:
     levels, beyond = world.ground.kelvin_levels, world.backdrop.kelvin
     climate = world.climate
     image: NDArray[np.float32] = backgrounds.over_ground(
-        levels, beyond, world, view, ground_is, base_x=base_x
+        levels, beyond, world, view, ground_is, outlook=outlook
     )
     # The air is linear in temperature here; over a street's range the error is below 0.1 K.
     image -= np.float32(climate.air)

@@ -14,7 +14,7 @@ class SimulatedCamerasParameters(ManagedParameters):
     """Parameters of the node `simulated_cameras`; `ros2 param describe` prints them."""
 
     preset: str = parameter(
-        'road', 'road: cameras on a vehicle; aerial: below a drone.', choices=PRESETS
+        'road', 'road, intersection: cameras on a vehicle; aerial: below a drone.', choices=PRESETS
     )
     condition: str = parameter('night', 'Weather and light.', choices=tuple(CONDITIONS))
     seed: int = parameter(0, 'Another number is another world.', minimum=0, maximum=2**31 - 1)
