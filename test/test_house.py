@@ -49,7 +49,7 @@ RULES = {
     'perceive': Rules(VOCABULARY | {'preprocess', 'models', 'postprocess', 'backends'}, ROS),
     'encode': Rules(VOCABULARY | {'geometry'}, TORCH | {'rclpy'}),
     'backends': Rules(VOCABULARY | {'models'}, ROS | {'cv2'}),
-    'evaluation': Rules(VOCABULARY | {'decode', 'perceive'}, ROS),
+    'evaluation': Rules(VOCABULARY | {'geometry', 'decode', 'perceive'}, ROS),
     'v2x': Rules(VOCABULARY | {'geometry'}, ROS | TORCH | {'cv2'}),
     'simulation': Rules(VOCABULARY | {'geometry'}, ROS | TORCH),
     'nodes': Rules(VOCABULARY | {'geometry', 'decode', 'synchronise', 'perceive', 'encode',

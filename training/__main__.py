@@ -15,6 +15,7 @@ VERBS = {
     'release': 'write the shipped weights and their card',
     'report': 'one HTML page about a run or a checkpoint',
     'simulate': 'render an annotated data set',
+    'simulate-v2x': 'render crossings seen by a vehicle and a pole, as DAIR-V2X-C',
 }
 
 
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     for verb, text in VERBS.items():
         sub = verbs.add_parser(verb, help=text, description=text)
         if argv[:1] == [verb]:  # only the chosen verb's module is imported
-            module = importlib.import_module(f'training.{verb}')
+            module = importlib.import_module(f'training.{verb.replace("-", "_")}')
             module.add_arguments(sub)
             sub.set_defaults(run_verb=module.run)
     args = parser.parse_args(argv)

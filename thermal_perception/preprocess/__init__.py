@@ -14,16 +14,20 @@ from thermal_perception.preprocess.thermal import (
     THERMAL_TRANSFORMS,
     ThermalTransform,
 )
+from thermal_perception.preprocess.views import PreparedView, ViewConfig, ViewPreprocess
 
 __all__ = [
     'PairPreprocess',
     'PreparedPair',
+    'PreparedView',
     'Prepared',
     'Preprocess',
     'PreprocessConfig',
     'THERMAL_TRANSFORMS',
     'ThermalTransform',
     'ThermalTransformConfig',
+    'ViewConfig',
+    'ViewPreprocess',
     'dataset_window_limits',
     'default_transform_name',
     'make_thermal_transform',
