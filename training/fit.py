@@ -20,6 +20,7 @@ from thermal_perception.evaluation.image_fusion import brightness, FusionScorer
 from thermal_perception.evaluation.segmentation import SegmentationScorer
 from thermal_perception.models.build import make_model
 from thermal_perception.models.checkpoint import Checkpoint
+from thermal_perception.models.layers import channels_last
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive import Perceiver
 from thermal_perception.preprocess import Preprocess, PreprocessConfig
@@ -120,8 +121,7 @@ def make_trainer(
         sentence = take_weights(model, args.init)
         if fabric.is_global_zero:
             print(sentence)
-    layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
-    model = model.to(**layout)
+    model = channels_last(model)
     device = str(fabric.device)
     preprocess = Preprocess(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     cache = args.cache or args.output / 'cache'

@@ -5,6 +5,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from thermal_perception.models.layers import (
+    channels_last,
     conv_bn,
     FoldingConv2d,
     FrozenBatchNorm2d,
@@ -65,3 +66,13 @@ def test_group_norm_with_padding_equals_the_norm_of_the_valid_part():
 def test_group_norm_of_an_image_that_is_all_padding_is_finite():
     x = torch.randn(1, 4, 2, 2)
     assert torch.isfinite(masked_group_norm(x, nn.GroupNorm(2, 4), torch.zeros(1, 1, 2, 2))).all()
+
+
+def test_kernels_of_two_and_three_dimensions_are_laid_out_channels_last():
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.Conv3d(4, 6, 3), nn.Linear(3, 2))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert channels_last(model) is model
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert model[1].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])

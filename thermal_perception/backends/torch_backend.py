@@ -8,6 +8,7 @@ import torch
 from torch.cuda import OutOfMemoryError
 
 from thermal_perception.errors import BackendError
+from thermal_perception.models.layers import channels_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +68,7 @@ class TorchBackend:
         self.device = choose_device(device)
         self._select = select or everything
         try:
-            layout: Any = {'memory_format': torch.channels_last}  # unknown to the type stubs
-            self._model = model.eval().to(self.device, **layout)
+            self._model = channels_last(model.eval().to(self.device))
         except (OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
 

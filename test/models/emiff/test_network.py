@@ -127,7 +127,7 @@ def test_two_volumes_are_halved_and_equal_ones_stay(make_network):
     seen = []
     handle = vehicle.neck.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     volume = torch.rand(1, 16, 8, 10, 12)
-    here = torch.ones(1, 960, dtype=torch.bool)
+    here = torch.ones(1, 960)
     with torch.no_grad():
         for other in (volume, torch.zeros_like(volume)):
             vehicle._seen_from_above([volume, other], [here, here], alone_is_infra=False)
@@ -182,3 +182,24 @@ def test_every_parameter_learns(make_network, images, views):
             assert parameter.grad is None, name
         elif parameter.requires_grad:
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize('weights', ['half', 'valid'])
+def test_old_features_count_less(make_network, images, views, weights):
+    network = make_network(merge=merge(weights=weights))
+    level = network.config.compression[LEVEL]
+    seen = []
+    handle = network.vehicle.neck.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.no_grad():
+        tensors = network.infrastructure(images[1], level)
+        for weight in (None, torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.25])):
+            message = Message(tensors, level, views[1], (64, 96), weight)
+            output = network.vehicle(images[0], views[0], message)
+    handle.remove()
+    full, same, faded = (volume.flatten(2) for volume in seen)
+    assert torch.equal(full, same)
+    assert torch.equal(full[0], faded[0])
+    infra_alone = (output.infra_seen & ~output.ego_seen)[1]
+    ego_alone = (output.ego_seen & ~output.infra_seen)[1]
+    torch.testing.assert_close(faded[1][:, infra_alone], 0.25 * full[1][:, infra_alone])
+    assert torch.equal(faded[1][:, ego_alone], full[1][:, ego_alone])

@@ -36,12 +36,14 @@ class Message(NamedTuple):
         level: the level; None without compression.
         view: of the infrastructure's camera.
         image_size: (height, width) of its padded images, pixels.
+        weight: (B,) 0..1, how much each counts, less than 1 if it is old; None: fully.
     """
 
     tensors: tuple[Tensor, ...]
     level: CompressionLevel | None
     view: View
     image_size: tuple[int, int]
+    weight: Tensor | None = None
 
 
 class EmiffOutput(NamedTuple):
@@ -170,7 +172,11 @@ class VehiclePart(nn.Module):
         ]
         volumes = [self.lifting(f, lookup) for f, lookup in zip(features, lookups)]
         seen = [lookup.seen for lookup in lookups]
-        bev = self._seen_from_above(volumes, seen, alone_is_infra=image is None)
+        counted = [s.to(volumes[0].dtype) for s in seen]
+        if message is not None and message.weight is not None:
+            volumes[-1] = volumes[-1] * message.weight[:, None, None, None, None]
+            counted[-1] = counted[-1] * message.weight[:, None]
+        bev = self._seen_from_above(volumes, counted, alone_is_infra=image is None)
         return EmiffOutput(
             self.head(bev),
             shares,
@@ -217,9 +223,15 @@ class VehiclePart(nn.Module):
         return list(masked.chunk(len(features)))
 
     def _seen_from_above(
-        self, volumes: list[Tensor], seen: list[Tensor], *, alone_is_infra: bool
+        self, volumes: list[Tensor], counted: list[Tensor], *, alone_is_infra: bool
     ) -> Tensor:
-        """Return the (B, C, ny, nx) map of one or two volumes."""
+        """Return the (B, C, ny, nx) map of one or two volumes.
+
+        Args:
+            volumes: (B, C, nx, ny, nz) each.
+            counted: (B, N) each, how much each voxel of it counts, 0 where nothing is seen.
+            alone_is_infra: whether a single volume is that of the infrastructure.
+        """
         if self.neck_infra is not None:
             necks = (self.neck, self.neck_infra)[1 if alone_is_infra else 0 :]
             maps = [neck(volume) for neck, volume in zip(necks, volumes)]
@@ -227,7 +239,7 @@ class VehiclePart(nn.Module):
         total = torch.stack(volumes).sum(0) if len(volumes) > 1 else volumes[0]
         if self.config.merge.weights == 'half':
             return self.neck(total / self._divisor(len(volumes)))
-        cameras = torch.stack(seen).sum(0).clamp(min=1).to(total.dtype)  # [batch, N]
+        cameras = torch.stack(counted).sum(0).clamp(min=1)  # [batch, N]
         return self.neck(total / cameras.unflatten(1, self.lifting.counts)[:, None])
 
     def _divisor(self, cameras: int) -> int:
