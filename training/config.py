@@ -9,6 +9,7 @@ from thermal_perception.config import from_mapping, read_yaml, set_by_path
 from thermal_perception.errors import ConfigError
 from training.augment import AugmentConfig
 from training.datasets import DatasetConfig
+from training.emiff.augment import CooperativeAugmentConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,8 @@ class TrainingConfig:
         epochs: number of epochs.
         batch: samples per micro-batch.
         seed: of weights, order and augmentation.
-        augment: see `AugmentConfig`.
+        augment: see `AugmentConfig`; of systems that see single images or pairs.
+        cooperative: see `CooperativeAugmentConfig`; of those that see a vehicle and the roadside.
         loss: options of the system's losses, for Fusion DETR those of `LossConfig`.
         optimiser: see `OptimiserConfig`.
         precision: `fp32`, `bf16` (autocast) or `fp16` (autocast with loss scaling, GPU).
@@ -94,6 +96,7 @@ class TrainingConfig:
     batch: int = 4
     seed: int = 0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    cooperative: CooperativeAugmentConfig = field(default_factory=CooperativeAugmentConfig)
     loss: dict[str, Any] = field(default_factory=dict)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     precision: Literal['fp32', 'bf16', 'fp16'] = 'fp32'

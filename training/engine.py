@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from thermal_perception.models.record import CheckpointInfo
     from training.config import TrainingConfig
-    from training.samples import Batch, TrainingSamples
-    from training.task import Task
+    from training.samples import Batch
+    from training.task import Samples, Task
 
 Outcome = Literal['finished', 'early', 'stopped']
 """How `fit` ended: all epochs, no better for too long, or asked to stop."""
@@ -63,7 +63,7 @@ class Trainer:
     def __init__(
         self,
         task: Task,
-        samples: TrainingSamples,
+        samples: Samples,
         config: TrainingConfig,
         info: CheckpointInfo,
         run: Path,
@@ -333,7 +333,7 @@ class _MicroBatches(Dataset['Batch']):
 
     def __init__(
         self,
-        samples: TrainingSamples,
+        samples: Samples,
         order: list[tuple[int, int]],
         epoch: int,
         firsts: list[int],

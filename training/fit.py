@@ -27,6 +27,7 @@ from thermal_perception.preprocess import Preprocess, PreprocessConfig
 from thermal_perception.resources import share_path
 from training.config import training_config
 from training.datasets import DataFolder, report_problems
+from training.emiff import data as cooperative
 from training.engine import Trainer
 from training.hardware import launched, make_fabric
 from training.samples import TrainingSamples
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from training.config import TrainingConfig
     from training.datasets import DatasetConfig
     from training.engine import Outcome
+    from training.task import Task
 
 _SENTENCES: dict[Outcome, str] = {
     'finished': 'done after {done.epoch} epochs; the weights are in {run}',
@@ -122,6 +124,19 @@ def make_trainer(
         if fabric.is_global_zero:
             print(sentence)
     model = channels_last(model)
+    task = SYSTEMS[info.architecture].make_task(model, info, config)
+    if not SYSTEMS[info.architecture].pictures:
+        return _cooperative_trainer(config, info, args, fabric, task)
+    return _image_trainer(config, info, args, fabric, task)
+
+
+def _image_trainer(
+    config: TrainingConfig,
+    info: CheckpointInfo,
+    args: argparse.Namespace,
+    fabric: Fabric,
+    task: Task,
+) -> Trainer:
     device = str(fabric.device)
     preprocess = Preprocess(from_mapping(PreprocessConfig, info.preprocess, where=config.model))
     cache = args.cache or args.output / 'cache'
@@ -142,7 +157,6 @@ def make_trainer(
     if fabric.is_global_zero:
         report_problems((*folders, *dev), args.output / 'log.jsonl')
     samples = TrainingSamples(folders, config.augment, preprocess, seed=config.seed)
-    task = system.make_task(model, info, config)
     task.look_at(folders)
     return Trainer(
         task,
@@ -153,6 +167,26 @@ def make_trainer(
         fabric=fabric,
         evaluate=(lambda state: evaluate(state, dev, info, device)) if dev else None,
         metric=system.metric,
+    )
+
+
+def _cooperative_trainer(
+    config: TrainingConfig,
+    info: CheckpointInfo,
+    args: argparse.Namespace,
+    fabric: Fabric,
+    task: Task,
+) -> Trainer:
+    device, dev = str(fabric.device), cooperative.dev_frames(config, args.data)
+    return Trainer(
+        task,
+        cooperative.training_samples(config, info, args.data),
+        config,
+        info,
+        args.output,
+        fabric=fabric,
+        evaluate=(lambda state: cooperative.evaluate(state, dev, info, device)) if dev else None,
+        metric=SYSTEMS[info.architecture].metric,
     )
 
 

@@ -100,7 +100,7 @@ def trainable_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     groups: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            part = 'backbone' if name.startswith('backbone.') else 'rest'
+            part = 'backbone' if '.backbone.' in f'.{name}' else 'rest'
             plain = parameter.dim() < 2 or name.endswith(undecayed)
             groups.setdefault(part + ('_no_decay' if plain else ''), []).append(parameter)
     return groups

