@@ -43,6 +43,8 @@ setup(
         'console_scripts': [
             'thermal-perception = thermal_perception.cli.main:main',
             'e2e_mfd = thermal_perception.nodes.registry:e2e_mfd',
+            'emiff_infrastructure = thermal_perception.nodes.registry:emiff_infrastructure',
+            'emiff_vehicle = thermal_perception.nodes.registry:emiff_vehicle',
             'fusion_detr = thermal_perception.nodes.registry:fusion_detr',
             'rgbt_segmentation = thermal_perception.nodes.registry:rgbt_segmentation',
             'simulated_cameras = thermal_perception.nodes.registry:simulated_cameras',

@@ -123,6 +123,7 @@ NODES = {
     'cameras': {'parameters', 'base'},
     'perception': {'parameters', 'base', 'cameras'},
     'simulator': {'parameters', 'base'},
+    'v2x': {'parameters', 'base', 'cameras'},
 }
 
 

@@ -22,6 +22,19 @@ _DDS_PROFILE = (
     'FASTDDS_DEFAULT_PROFILES_FILE in the environment wins'
 )
 _CAMERAS = {'thermal': 'thermal', 'rgb': 'colour'}
+_ROLES = {
+    'vehicle': ('vehicle',),
+    'infrastructure': ('infrastructure',),
+    'both': ('infrastructure', 'vehicle'),
+}
+_COMMON = (
+    ('namespace', '', 'Namespace of the node and its topics'),
+    ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to the parameter file'),
+    ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to the parameter file'),
+    ('dds_profile', 'large_images', _DDS_PROFILE),
+    ('use_sim_time', 'false', 'Take the time from /clock'),
+    ('log_level', 'info', 'debug, info, warn, error or fatal'),
+)
 
 
 def perception_launch(executable: str, *, cameras: Sequence[str]) -> LaunchDescription:
@@ -37,6 +50,64 @@ def perception_launch(executable: str, *, cameras: Sequence[str]) -> LaunchDescr
 
     arguments = _arguments(executable, cameras)
     return LaunchDescription([*arguments, OpaqueFunction(function=compose)])
+
+
+def v2x_launch() -> LaunchDescription:
+    """Return the arguments and the nodes of EMIFF, at the roadside, in the vehicle, or both."""
+
+    def compose(context: LaunchContext) -> list[Node]:
+        role = LaunchConfiguration('role').perform(context)
+        if role not in _ROLES:
+            raise ValueError(f'role: found {role!r}, expected {", ".join(_ROLES)}')
+        return [_make_v2x_node(context, side) for side in _ROLES[role]]
+
+    return LaunchDescription([*_v2x_arguments(), OpaqueFunction(function=compose)])
+
+
+def _v2x_arguments() -> Iterator[DeclareLaunchArgument]:
+    for side in _ROLES['both']:
+        yield DeclareLaunchArgument(
+            f'{side}_params',
+            default_value=PathJoinSubstitution(
+                [FindPackageShare(PACKAGE), 'config', f'emiff_{side}.yaml']
+            ),
+            description=f'YAML file of ROS parameters of emiff_{side}; the file shipped lists all',
+        )
+    for name, default, text in (
+        ('role', 'both', 'vehicle, infrastructure or both'),
+        ('image', 'rgb/image_raw', "Image topic of the vehicle's camera, without /compressed"),
+        ('infra_image', 'infra/rgb/image_raw', 'The same of the roadside camera'),
+        ('odometry', 'ego/odometry', 'Where the vehicle is in the world frame'),
+        ('features', 'infra/features', 'What the roadside sends and the vehicle hears'),
+        *_COMMON,
+    ):
+        yield DeclareLaunchArgument(name, default_value=default, description=text)
+
+
+def _make_v2x_node(context: LaunchContext, side: str) -> Node:
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    image = value('image' if side == 'vehicle' else 'infra_image')
+    remappings = [('rgb/image_raw', image), ('rgb/camera_info', _sibling(image, 'camera_info'))]
+    if side == 'vehicle':
+        remappings += [('ego/odometry', value('odometry')), ('infra/features', value('features'))]
+    else:
+        remappings.append(('~/features', value('features')))
+    given = {name: value(name) for name in ('device', 'checkpoint') if value(name)}
+    return Node(
+        package=PACKAGE,
+        executable=f'emiff_{side}',
+        namespace=value('namespace'),
+        parameters=[
+            value(f'{side}_params'),
+            {'use_sim_time': value('use_sim_time').lower() == 'true', **given},
+        ],
+        remappings=remappings,
+        ros_arguments=['--log-level', value('log_level')],
+        additional_env={'THERMAL_PERCEPTION_DDS_PROFILE': value('dds_profile')},
+        output='screen',
+    )
 
 
 def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunchArgument]:
@@ -61,14 +132,9 @@ def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunc
             f'{camera}_image',
         )
     for name, default, text in (
-        ('namespace', '', 'Namespace of the node and its topics'),
         ('name', executable, 'Name of the node'),
-        ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to params_file'),
         ('backend', '', 'torch, or openvino for a CPU; empty leaves it to params_file'),
-        ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to params_file'),
-        ('dds_profile', 'large_images', _DDS_PROFILE),
-        ('use_sim_time', 'false', 'Take the time from /clock'),
-        ('log_level', 'info', 'debug, info, warn, error or fatal'),
+        *_COMMON,
     ):
         yield DeclareLaunchArgument(name, default_value=default, description=text)
 

@@ -19,12 +19,28 @@ def test_each_node_has_an_entry_point_that_starts_it(name, monkeypatch):
     assert started == [(name, ['--ros-args'])]
 
 
-@pytest.mark.parametrize('name', [name for name in registry.NODES if name != 'simulated_cameras'])
+PERCEIVING = ('e2e_mfd', 'fusion_detr', 'rgbt_segmentation')
+V2X = ('emiff_infrastructure', 'emiff_vehicle')
+
+
+def test_every_node_is_known_here():
+    assert set(registry.NODES) == {*PERCEIVING, *V2X, 'simulated_cameras'}
+
+
+@pytest.mark.parametrize('name', PERCEIVING)
 def test_each_node_with_a_model_has_its_own_parameters_and_launch_file(name):
     assert share_path('config', f'{name}.yaml').is_file()
     text = share_path('launch', f'{name}.launch.py').read_text()
     assert f'ros2 launch thermal_perception {name}.launch.py' in text
     assert f"perception_launch('{name}'" in text
+
+
+@pytest.mark.parametrize('name', V2X)
+def test_both_sides_of_emiff_have_their_parameters_and_share_a_launch_file(name):
+    assert share_path('config', f'{name}.yaml').is_file()
+    text = share_path('launch', 'emiff.launch.py').read_text()
+    role = name.removeprefix('emiff_')
+    assert f'ros2 launch thermal_perception emiff.launch.py role:={role}' in text
 
 
 def test_memory_is_set_up_before_the_module_of_the_node_is_imported(monkeypatch):

@@ -10,6 +10,7 @@ from thermal_perception.encode.labels import (
     to_named_values,
     to_palette,
 )
+from thermal_perception.encode.markers import to_markers
 from thermal_perception.encode.motion import (
     to_camera_info,
     to_detection3d_array,
@@ -31,6 +32,7 @@ __all__ = [
     'to_header',
     'to_image',
     'to_label_info',
+    'to_markers',
     'to_named_values',
     'to_odometry',
     'to_palette',

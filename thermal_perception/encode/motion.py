@@ -75,8 +75,8 @@ def to_odometry(
         base_frame: name of the base frame.
     """
     message = Odometry(header=to_header(stamp_ns, world_frame), child_frame_id=base_frame)
-    message.pose.pose = _pose(xyz_quat)
-    message.twist.twist = Twist(linear=_vector(linear_mps), angular=_vector(angular_radps))
+    message.pose.pose = to_pose(xyz_quat)
+    message.twist.twist = Twist(linear=to_vector(linear_mps), angular=to_vector(angular_radps))
     return message
 
 
@@ -87,7 +87,7 @@ def to_detection3d_array(boxes: Boxes3D) -> Detection3DArray:
     for centre, size, yaw, score, label, track in zip(
         boxes.centres_m, boxes.sizes_m, boxes.yaws_rad, boxes.scores, boxes.labels, boxes.track_ids
     ):
-        pose = _pose([*centre, 0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)])
+        pose = to_pose([*centre, 0.0, 0.0, np.sin(yaw / 2), np.cos(yaw / 2)])
         result = ObjectHypothesisWithPose(
             hypothesis=ObjectHypothesis(class_id=boxes.class_names[int(label)], score=float(score))
         )
@@ -96,18 +96,20 @@ def to_detection3d_array(boxes: Boxes3D) -> Detection3DArray:
             Detection3D(
                 header=header,
                 results=[result],
-                bbox=BoundingBox3D(center=pose, size=_vector(size)),
+                bbox=BoundingBox3D(center=pose, size=to_vector(size)),
                 id=str(track) if track >= 0 else '',
             )
         )
     return Detection3DArray(header=header, detections=detections)
 
 
-def _pose(xyz_quat: Sequence[float] | NDArray[np.float64]) -> Pose:
+def to_pose(xyz_quat: Sequence[float] | NDArray[np.float64]) -> Pose:
+    """Encode `x, y, z, qx, qy, qz, qw`."""
     x, y, z, qx, qy, qz, qw = (float(value) for value in xyz_quat)
     return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
 
 
-def _vector(xyz: NDArray[np.float64]) -> Vector3:
+def to_vector(xyz: NDArray[np.float64]) -> Vector3:
+    """Encode (3,) numbers."""
     x, y, z = (float(value) for value in xyz)
     return Vector3(x=x, y=y, z=z)

@@ -1,5 +1,6 @@
 """Cameras, transforms and registration: numpy, no images, no models."""
 
+from thermal_perception.geometry.boxes import boxes_in
 from thermal_perception.geometry.camera import (
     as_intrinsics,
     Camera,
@@ -36,6 +37,7 @@ __all__ = [
     'T_OPTICAL_BODY',
     'as_intrinsics',
     'as_transform',
+    'boxes_in',
     'compose',
     'from_rotation',
     'from_xyz_quat',

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NODES: dict[str, str] = {
     'e2e_mfd': 'thermal_perception.nodes.e2e_mfd:main',
+    'emiff_infrastructure': 'thermal_perception.nodes.emiff_infrastructure:main',
+    'emiff_vehicle': 'thermal_perception.nodes.emiff_vehicle:main',
     'fusion_detr': 'thermal_perception.nodes.fusion_detr:main',
     'rgbt_segmentation': 'thermal_perception.nodes.rgbt_segmentation:main',
     'simulated_cameras': 'thermal_perception.nodes.simulated_cameras:main',
@@ -40,6 +42,16 @@ def start(name: str, args: Sequence[str] | None = None) -> int:
 def e2e_mfd(args: Sequence[str] | None = None) -> int:
     """Run the node `e2e_mfd`; `args` as for `start`."""
     return start('e2e_mfd', args)
+
+
+def emiff_infrastructure(args: Sequence[str] | None = None) -> int:
+    """Run the node `emiff_infrastructure`; `args` as for `start`."""
+    return start('emiff_infrastructure', args)
+
+
+def emiff_vehicle(args: Sequence[str] | None = None) -> int:
+    """Run the node `emiff_vehicle`; `args` as for `start`."""
+    return start('emiff_vehicle', args)
 
 
 def fusion_detr(args: Sequence[str] | None = None) -> int:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from thermal_perception.decode import ThermalUnits
     from thermal_perception.nodes.base.managed import ManagedNode
     from thermal_perception.nodes.cameras.camera_input import Arrival, Transport
-    from thermal_perception.nodes.parameters.perception import PerceptionParameters
     from thermal_perception.types import Frame, Modality
 
 
@@ -33,7 +32,7 @@ class FrameSource:
 
     def __init__(
         self,
-        node: ManagedNode[PerceptionParameters],
+        node: ManagedNode[Any],
         modality: Modality,
         *,
         transport: Transport,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thermal_perception.decode import THERMAL_UNITS, thermal_units, ThermalUnits
+from thermal_perception.nodes.parameters.camera import CameraParameters
 from thermal_perception.nodes.parameters.managed import ManagedParameters
 from thermal_perception.nodes.parameters.parameter_set import parameter
 
@@ -64,7 +65,7 @@ class ModelParameters(ManagedParameters):
 
 
 @dataclass(frozen=True)
-class PerceptionParameters(ModelParameters):
+class PerceptionParameters(ModelParameters, CameraParameters):
     """Model, thermal camera, queue, faults and common outputs."""
 
     image_transport: str = parameter(
@@ -94,9 +95,6 @@ class PerceptionParameters(ModelParameters):
         minimum=0,
         maximum=16,
     )
-    max_pixels: int = parameter(
-        2**26, 'Larger images are refused.', unit='px', minimum=1, maximum=2**30
-    )
     queue: str = parameter(
         'newest',
         'newest: while the network is busy only the newest image waits. all: images wait in '
@@ -106,44 +104,8 @@ class PerceptionParameters(ModelParameters):
     queue_capacity: int = parameter(
         256, 'Images that may wait with queue: all.', minimum=1, maximum=10_000
     )
-    input_timeout_s: float = parameter(
-        1.0,
-        'Without an image for so long the input is reported as STALE.',
-        unit='s',
-        minimum=0.05,
-        maximum=3600.0,
-        changeable=True,
-    )
-    freeze_frames: int = parameter(
-        5,
-        'As many identical images in a row are reported as frozen (shutter, hung driver); '
-        '0 does not look; two are the least that can be compared.',
-        minimum=0,
-        maximum=10_000,
-    )
-    max_future_s: float = parameter(
-        1.0,
-        'Images stamped further ahead of the clock are dropped.',
-        unit='s',
-        minimum=0.0,
-        maximum=1e6,
-    )
-    jump_back_s: float = parameter(
-        1.0,
-        'A stamp so far before the last one is a restart (bag loop, clock reset); nearer ones '
-        'are out of order and dropped.',
-        unit='s',
-        minimum=0.0,
-        maximum=1e6,
-    )
     publish_overlay: bool = parameter(
         True, 'Publish ~/overlay and ~/camera_info while somebody subscribes.', changeable=True
-    )
-    latency_window: int = parameter(
-        300,
-        'Frames over which median and 99th percentile of the stages are reported.',
-        minimum=1,
-        maximum=100_000,
     )
 
 
