@@ -9,6 +9,7 @@ from typing import Any, TYPE_CHECKING
 from rich.table import Table
 
 from thermal_perception.cli import console
+from thermal_perception.cli.evaluate_frames import evaluate_frames
 from thermal_perception.cli.evaluate_labels import evaluate_labels
 from thermal_perception.cli.evaluate_pairs import evaluate_pairs
 from thermal_perception.cli.score_tables import (
@@ -35,6 +36,7 @@ from thermal_perception.evaluation.detections_file import write_detections
 from thermal_perception.evaluation.latency import LatencyRecorder
 from thermal_perception.evaluation.pairs import is_pair_folder
 from thermal_perception.evaluation.scale_weights import FusionRecorder, mean_object_areas
+from thermal_perception.models.record import read_record
 from thermal_perception.perceive import Perceiver
 from thermal_perception.resources import shipped_weights
 
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from thermal_perception.evaluation.detection_statistics import Slice
     from thermal_perception.evaluation.scale_weights import FusionSummary
     from thermal_perception.types import Modality
+
+
+_CAMERAS = ('', 'thermal', 'rgb', 'ego', 'infra')
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class EvaluateOptions:
     backend: str = 'torch'
     precision: str = 'auto'
     threads: int | None = None
+    level: str = ''
+    delay: int = 0
 
     def __post_init__(self) -> None:
         """Refuse contradictory options."""
@@ -86,8 +93,10 @@ class EvaluateOptions:
             raise ConfigError('evaluate: --fusion-csv is for data sets, whose images have names')
         if self.bag is not None and self.detections:
             raise ConfigError('evaluate: --detections is for data sets, whose images have ids')
-        if self.without not in ('', 'thermal', 'rgb'):
-            raise ConfigError(f'evaluate: found --without {self.without}, expected thermal or rgb')
+        if self.without not in _CAMERAS:
+            raise ConfigError(
+                f'evaluate: found --without {self.without}, expected thermal or rgb; ego or infra'
+            )
         if self.bootstrap < 0:
             raise ConfigError(f'evaluate: found --bootstrap {self.bootstrap}, expected 0 or more')
 
@@ -124,6 +133,14 @@ def evaluate(options: EvaluateOptions) -> None:
     for path in (options.json, options.fusion_csv, options.detections):
         console.check_writable(path)
     checkpoint = options.checkpoint or shipped_weights(options.model)
+    if read_record(checkpoint).architecture == 'emiff':
+        evaluate_frames(options, checkpoint)
+        return
+    if options.without in ('ego', 'infra') or options.level or options.delay:
+        raise ConfigError(
+            'evaluate: --without ego or infra, --level and --delay are for a model of a vehicle '
+            'and the roadside'
+        )
     perceiver = Perceiver.load(
         checkpoint,
         device=options.device,

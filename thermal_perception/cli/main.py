@@ -256,8 +256,18 @@ def evaluate(
     ] = None,
     without: Annotated[
         str,
-        typer.Option(metavar='CAMERA', help='Hide this camera from the model: thermal or rgb.'),
+        typer.Option(
+            metavar='CAMERA',
+            help='Hide this camera from the model: thermal or rgb; ego or infra.',
+        ),
     ] = '',
+    level: Annotated[
+        str,
+        typer.Option(metavar='RATIO', help='Of what the roadside sends, as 256x (emiff).'),
+    ] = '',
+    delay: Annotated[
+        int, typer.Option(metavar='K', help='Roadside images K images earlier (emiff).')
+    ] = 0,
     device: Device = 'auto',
     backend: Backend = 'torch',
     precision: Precision = 'auto',
@@ -286,6 +296,8 @@ def evaluate(
             backend=backend,
             precision=precision,
             threads=threads,
+            level=level,
+            delay=delay,
         )
     )
 

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TYPE_CHECKING
 import numpy as np
 
 from thermal_perception.errors import MetricError
+from thermal_perception.evaluation.figures import FigureTable
 from thermal_perception.evaluation.matches import (
     all_point_average,
     FALSE,
@@ -26,7 +27,7 @@ from thermal_perception.evaluation.matches import (
 from thermal_perception.evaluation.polygons import rotated_corners, shared_areas
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -140,6 +141,35 @@ class Boxes3DScorer:
             for key in self.keys()
         }
 
+    def table(self, units: Mapping[str, str]) -> FigureTable:
+        """Return the figures for a bootstrap: groups are bands, figures as `figure_name` says.
+
+        Args:
+            units: what a bootstrap draws, by name of the frame.
+        """
+        names = self.names()
+        groups = [
+            (band, seen, iou)
+            for band in (b.name for b in self.rules.bands)
+            for seen in SEEN
+            for iou in self.rules.ious
+        ]
+        of = [
+            [Key(seen, iou, band, name) for name in self.class_names] for band, seen, iou in groups
+        ]
+        held = [
+            [sum(self._matches[name][key].objects for key in keys) for keys in of]
+            for name in names
+        ]
+        return FigureTable(
+            names,
+            [(band, figure_name(seen, iou)) for band, seen, iou in groups],
+            lambda weights: _means(self.score(weights), of),
+            np.array(held, np.int64).reshape(len(names), len(groups)),
+            [units[name] for name in names],
+            [{} for _ in names],
+        )
+
     def names(self) -> list[str]:
         """Return the frames, sorted by name."""
         return sorted(self._matches)
@@ -162,6 +192,19 @@ class Boxes3DScorer:
         if self.rules.reference_ap and len(recall):
             average -= float(recall[0] * precision.max())
         return average
+
+
+def figure_name(seen: Seen, iou: float) -> str:
+    """Return the name of a figure, as `AP3D_50`."""
+    return f'AP{seen.upper()}_{round(100 * iou)}'
+
+
+def _means(
+    scores: Mapping[Key, float | None], groups: Sequence[Sequence[Key]]
+) -> NDArray[np.float64]:
+    """Return the mean of each group's known scores, NaN where there is none."""
+    known = [[v for key in keys if (v := scores[key]) is not None] for keys in groups]
+    return np.array([sum(values) / len(values) if values else np.nan for values in known])
 
 
 def corners_bev(boxes: Boxes3D) -> NDArray[np.float64]:

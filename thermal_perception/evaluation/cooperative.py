@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.boxes_3d import Boxes3DScorer, Key, RULES, Rules
+from thermal_perception.evaluation.boxes_3d import (
+    Boxes3DScorer,
+    figure_name,
+    Key,
+    RULES,
+    Rules,
+)
 from thermal_perception.evaluation.dair import LIDAR
 from thermal_perception.perceive.cooperative import (
     OwnView,
@@ -19,7 +25,7 @@ from thermal_perception.perceive.cooperative import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -87,13 +93,15 @@ class CooperativeModel:
 
 def score_frames(
     model: CooperativeModel,
-    frames: Iterable[CooperativeFrame],
+    frames: Sequence[CooperativeFrame],
     options: CooperativeOptions,
     rules: Rules = RULES,
+    tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Boxes3DScorer:
-    """Score a model on frames."""
+    """Score a model on frames; `tick` is told how many are done, and of how many."""
     scorer = Boxes3DScorer(model.vehicle.class_names, rules)
-    for frame in frames:
+    for index, frame in enumerate(frames):
+        tick(index, len(frames))
         found = model(frame, options)
         truth = replace(frame.truth, class_names=found.class_names)
         scorer.add(frame.name, found, truth)
@@ -104,7 +112,7 @@ def to_json(scores: dict[Key, float | None]) -> dict[str, Any]:
     """Return average precisions as `AP3D_50` of all, and nested by view, overlap, band, class."""
     nested: dict[str, Any] = {}
     for key, value in scores.items():
-        name = f'AP{key.seen.upper()}_{round(100 * key.iou)}'
+        name = figure_name(key.seen, key.iou)
         nested.setdefault(name, {}).setdefault(key.band, {})[key.class_name] = value
     means = {
         name: _mean(bands['all'].values()) for name, bands in nested.items() if 'all' in bands

@@ -150,8 +150,12 @@ class RoadsidePerceiver:
         self._backend = make_backend(_Roadside(self._loaded.model), device)
 
     @classmethod
-    def load(cls, path: Path, *, device: str = 'auto') -> RoadsidePerceiver:
-        """Load a checkpoint; see the constructor."""
+    def load(
+        cls, path: Path, *, device: str = 'auto', num_threads: int | None = None
+    ) -> RoadsidePerceiver:
+        """Load a checkpoint; see the constructor. `num_threads` is for the whole process."""
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
         return cls(load_checkpoint(path), device=device)
 
     def __call__(
@@ -203,8 +207,12 @@ class VehiclePerceiver:
         self._backend = make_backend(_Vehicle(self._loaded.model.vehicle), device)
 
     @classmethod
-    def load(cls, path: Path, *, device: str = 'auto') -> VehiclePerceiver:
-        """Load a checkpoint; see the constructor."""
+    def load(
+        cls, path: Path, *, device: str = 'auto', num_threads: int | None = None
+    ) -> VehiclePerceiver:
+        """Load a checkpoint; see the constructor. `num_threads` is for the whole process."""
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
         return cls(load_checkpoint(path), device=device)
 
     def voxels(self, every: int = 4) -> NDArray[np.float64]:
