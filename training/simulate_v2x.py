@@ -93,9 +93,8 @@ def simulate(options: V2xOptions) -> None:
         DatasetError: if the split exists already or a file cannot be written.
     """
     folder = _Folder(options.output, options.split)
-    split_seed = int.from_bytes(options.split.encode(), 'little') % 2**31
     for number in range(options.scenes):
-        rng = np.random.default_rng([options.seed, split_seed, number])
+        rng = np.random.default_rng([options.seed, number, *options.split.encode()])
         condition = options.condition
         if condition == 'mixed':
             condition = list(CONDITIONS)[number % len(CONDITIONS)]

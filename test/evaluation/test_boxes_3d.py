@@ -78,6 +78,13 @@ def test_hit_miss_hit():
     assert ap([found], [truth], reference_ap=True) == pytest.approx(0.5 * 2 / 3)
 
 
+def test_the_reference_leaves_out_nothing_where_the_best_box_is_wrong():
+    truth = boxes(car(10.0))
+    found = boxes(car(60.0), car(10.0), scores=[0.9, 0.8])
+    assert ap([found], [truth], reference_ap=True) == pytest.approx(0.5)
+    assert ap([found], [truth]) == pytest.approx(0.5)
+
+
 def test_perfect():
     truth = [boxes(car(10.0), car(40.0, yaw=1.0)), boxes(car(70.0)), boxes()]
     scorer = Boxes3DScorer(('car',))

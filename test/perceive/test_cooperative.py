@@ -101,7 +101,11 @@ def test_both_places_give_what_one_network_gives(checkpoint, roadside, vehicle, 
         image = np.random.default_rng(seed).integers(0, 255, (120, 192, 3), np.uint8)
         images.append(vehicle._preprocess(image, camera()).image[None])
     K = torch.tensor([[[40.0, 0, 47.5], [0, 40, 29.5], [0, 0, 1]]])
-    views = [View(K, torch.tensor(T, dtype=torch.float32)[None]) for T in (T_EGO, T_POLE)]
+    content = torch.tensor([[60.0, 96.0]])
+    views = [
+        View(K, torch.tensor(T, dtype=torch.float32)[None], content=content)
+        for T in (T_EGO, T_POLE)
+    ]
     with torch.no_grad():
         output = model(images[0], views[0], images[1], views[1], vehicle._loaded.level(level))
     np.testing.assert_allclose(found.scale_weights, output.scale_weights[0], atol=1e-6)

@@ -112,6 +112,12 @@ def test_what_is_no_number_is_left_out():
     np.testing.assert_allclose(found.scores, [0.7], atol=1e-6)
 
 
+def test_many_scores_that_are_no_numbers_hide_no_box():
+    head = head_of((4, 10, 0, 0.8, CAR, 0, 0))
+    head.class_logits[0, 1] = float('nan')
+    assert len(upright_boxes(**head._asdict(), anchors=ANCHORS, class_names=('car',))) == 1
+
+
 @pytest.mark.parametrize('kind', [torch.float16, torch.bfloat16])
 def test_half_precision(kind):
     head = HeadOutput(*(x.to(kind) for x in head_of((4, 10, 0, 0.75, CAR, 0, 0))))

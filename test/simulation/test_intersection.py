@@ -110,3 +110,10 @@ def test_pictures_of_both(scenes):
     frame = render(scenes[1], 1.0, pole_camera(1, size=(108, 192)))
     assert frame.image.shape == (108, 192, 3)
     assert frame.image.std() > 10
+
+
+def test_no_pole_stands_in_a_house():
+    for seed in range(300):
+        x, y = np.abs(pole_camera(seed, size=(27, 48)).T_world_camera[:2, 3])
+        assert 6.2 < y < 7.9  # between the widest road and the nearest house
+        assert x > 7

@@ -61,6 +61,13 @@ def test_boxes_stand_on_the_ground(folder):
         np.testing.assert_allclose(bottoms, -1.78, atol=0.35)
 
 
+def test_names_of_splits_that_begin_alike_mean_other_worlds(tmp_path):
+    for split in ('train', 'train_night'):
+        simulate(V2xOptions(tmp_path, split, 'day', 1, 1, delays=0, seed=3, size=(27, 48)))
+    first, second = (read_frames(tmp_path, split)[0] for split in ('train', 'train_night'))
+    assert not np.array_equal(first.T_world_lidar, second.T_world_lidar)
+
+
 def test_a_split_is_made_once(folder):
     with pytest.raises(DatasetError, match="found split 'val' already"):
         simulate(V2xOptions(folder, 'val'))

@@ -14,12 +14,12 @@ def encode(size):
 
 def test_the_finest_that_fits():
     sizes = (4000, 1000, 300)
-    assert finest_that_fits(sizes, encode, 4000).index == 0
-    assert finest_that_fits(sizes, encode, 3999).index == 1
+    assert finest_that_fits(sizes, encode, 4000).level_index == 0
+    assert finest_that_fits(sizes, encode, 3999).level_index == 1
     fitted = finest_that_fits(sizes, encode, 500)
-    assert (fitted.index, len(fitted.message.data)) == (2, 300)
+    assert (fitted.level_index, len(fitted.message.data)) == (2, 300)
     assert finest_that_fits(sizes, encode, 299) is None
-    assert finest_that_fits(sizes, encode, 0).index == 0
+    assert finest_that_fits(sizes, encode, 0).level_index == 0
 
 
 def admitted(limit, stamps_s):

@@ -73,3 +73,12 @@ def test_time_that_is_set_back_starts_anew():
     poses = track((100.0, pose(1.0)), (100.1, pose(2.0)), (5.0, pose(3.0)), keep_s=10.0)
     assert len(poses) == 1
     np.testing.assert_allclose(poses.at(5 * S), pose(3.0))
+
+
+def test_a_short_bag_in_a_loop_neither_grows_nor_mixes_its_turns():
+    poses = track(keep_s=10.0)
+    for turn in range(20):
+        for n in range(250):
+            poses.add(int((1 + n / 50) * S), pose(100.0 * turn + n))
+    assert len(poses) <= 251
+    np.testing.assert_allclose(poses.at(3 * S), pose(1900.0 + 100))

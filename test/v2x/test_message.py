@@ -96,6 +96,17 @@ def test_decompression_bomb_that_hides_its_size():
     refused(message, 'decompression_bomb', 'found more than 16777216 bytes')
 
 
+@pytest.mark.parametrize(
+    'header', ['{"__metadata__":null}', '{}', '{"__metadata__":{}}', '[]', 'null']
+)
+def test_odd_headers_are_refused(header):
+    body = len(header).to_bytes(8, 'little') + header.encode()
+    message = EncodedMessage(1, 'x', 'thermal_perception/emiff; v=1; codec=none', body)
+    with pytest.raises(V2xError) as caught:
+        unpack(message)
+    assert caught.value.cause in ('damaged', 'bad_schema')
+
+
 @pytest.mark.parametrize('codec', ['none', 'zstd'])
 def test_every_truncation_is_refused(make_features, codec):
     message = pack(make_features(), codec=codec)
@@ -171,6 +182,12 @@ SCALED = np.diag([1.01, 1, 1, 1])
         ({'facts': {'resize_factor': float('nan')}}, 'bad_schema', 'resize_factor: found nan'),
         ({'facts': {'sender_id': ''}}, 'bad_schema', 'sender_id'),
         ({'facts': {'sender_id': 'x' * 201}}, 'bad_schema', 'sender_id'),
+        ({'facts': {'sender_id': '\ud800'}}, 'bad_schema', 'sender_id'),
+        ({'facts': {'sender_id': 'a\nb'}}, 'bad_schema', 'sender_id'),
+        (
+            {'tensors': {'scales': np.array([1, 1e9], np.float32)}},
+            'out_of_range', 'expected 65504',
+        ),
         ({'tensors': {'features': np.ones((2, 5), np.uint8)}}, 'bad_schema', r'found \(2, 5\)'),
         ({'tensors': {'features': np.ones((2, 5, 7), np.float32)}}, 'bad_schema', 'found float32'),
         (

@@ -23,6 +23,7 @@ def make_receiver():
         options = {
             'fingerprint': '0123456789abcdef',
             'shapes': {(16, 1): (2, 5, 7)},
+            'padded_size': (256, 320),
             'world_frame': 'map',
         }
         return Receiver(ReceiverConfig(**{**options, **fields}), GRID, keys)
@@ -69,6 +70,12 @@ def test_good_features_are_used(make_receiver, make_features):
             {'features': np.ones((2, 5, 8), np.float32)},
             'bad_shape', r'found features \(2, 5, 8\), expected \(2, 5, 7\)',
         ),
+        (
+            {'padded_size': (16384, 16384)},
+            'bad_shape', r'images of \(16384, 16384\), expected \(256, 320\)',
+        ),
+        ({'resize_factor': 1e-9}, 'bad_shape', r'resized to \[0, 0\]'),
+        ({'resize_factor': 0.6}, 'bad_shape', r'resized to \[288, 384\]'),
         ({'stamp_ns': 0}, 'bad_stamp', 'ahead'),
         ({'stamp_ns': 101 * S}, 'bad_stamp', 'found a stamp 0.950 s ahead, expected at most 0.1'),
         ({'stamp_ns': 99 * S}, 'too_old', 'found an age of 1.050 s, expected at most 0.2'),
@@ -164,6 +171,15 @@ def test_senders_that_are_remembered_are_bounded(make_receiver, make_features):
         receiver.receive(pack(make_features(sender_id=f'pole_{n}')), now_ns=NOW)
     receiver.choose(NOW, np.eye(4))
     assert receiver.counts == {'accepted': 10, 'not_selected': 2}
+
+
+def test_of_senders_that_are_forgotten_nothing_is_kept(make_receiver, make_features):
+    receiver = make_receiver(max_senders=2)
+    for n in range(50):
+        receiver.receive(pack(make_features(sender_id=f'pole_{n}')), now_ns=NOW)
+        receiver.choose(NOW, np.eye(4))
+    assert len(receiver._newest) == 2
+    assert len(receiver._blamed) <= 2
 
 
 def test_with_keys_only_their_senders_are_heard(make_receiver, make_features, keys, private_keys):

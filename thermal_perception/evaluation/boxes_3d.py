@@ -189,8 +189,8 @@ class Boxes3DScorer:
             return None
         recall, precision = curve
         average = all_point_average(recall, precision)
-        if self.rules.reference_ap and len(recall):
-            average -= float(recall[0] * precision.max())
+        if self.rules.reference_ap and len(recall) and precision[0] == 1:  # the best box is right
+            average -= float(recall[0])
         return average
 
 

@@ -23,7 +23,13 @@ from thermal_perception.nodes.v2x.calibrated_camera import CalibratedCamera
 from thermal_perception.nodes.v2x.models import load_roadside
 from thermal_perception.nodes.v2x.work import CameraWork
 from thermal_perception.types import InfrastructureFeatures
-from thermal_perception.v2x import EncodedMessage, pack, RateLimit, read_private_key
+from thermal_perception.v2x import (
+    EncodedMessage,
+    finest_that_fits,
+    pack,
+    RateLimit,
+    read_private_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
     from thermal_perception.nodes.cameras.camera_input import Arrival
     from thermal_perception.nodes.v2x.calibrated_camera import Seen
     from thermal_perception.perceive.cooperative import RoadsidePerceiver
+
+_RETRY_S = 5.0
 
 
 class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
@@ -57,6 +65,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         self._sequence = 0
         self._sizes: dict[tuple[int, int], int] = {}  # of the last message of each level, bytes
         self._level: tuple[int, int] | None = None
+        self._retry_s = 0.0
         self._limited = EventCounter(lambda: self.reports)
 
     # Life cycle
@@ -138,10 +147,10 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
 
     # The worker's thread
 
-    def _handle(self, arrival: Arrival) -> Mapping[str, float]:
+    def _handle(self, arrival: Arrival) -> Mapping[str, float] | None:
         if not self._rate.admits(arrival.stamp_ns):
             self._limited.add('rate')
-            return {}
+            return None
         assert self._camera is not None
         started_s = time.perf_counter()
         seen = self._camera.read(arrival)
@@ -150,7 +159,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         encoded_s = time.perf_counter()
         if message is None:
             self._limited.add('over budget')
-            return {}
+            return None
         self._publisher.publish(
             to_compressed_image(
                 message.data,
@@ -170,19 +179,19 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
     def _encoded(self, seen: Seen) -> EncodedMessage | None:
         """Return the message of the finest level that fits, None if even the coarsest does not.
 
-        A level whose last message was too large is not tried again before the limit is raised.
+        A level whose last message was too large is tried again after a while: sizes depend on what
+        there is to see, and every try costs a run of the network.
         """
         assert self._perceiver is not None
-        limit = self.settings.values.max_bytes_per_frame
-        for level in self._perceiver.levels:
-            if limit and self._sizes.get(level, 0) > limit and level != self._perceiver.levels[-1]:
-                continue
-            message = self._message(seen, level)
-            self._sizes[level] = len(message.data)
-            if not limit or len(message.data) <= limit:
-                self._level = level
-                return message
-        return None
+        limit, levels = self.settings.values.max_bytes_per_frame, self._perceiver.levels
+        now_s = time.monotonic()
+        if now_s > self._retry_s:
+            self._sizes, self._retry_s = {}, now_s + _RETRY_S
+        tried = [v for v in levels[:-1] if not limit or self._sizes.get(v, 0) <= limit]
+        fitted = finest_that_fits(
+            [*tried, levels[-1]], lambda level: self._message(seen, level), limit
+        )
+        return None if fitted is None else fitted.message
 
     def _message(self, seen: Seen, level: tuple[int, int]) -> EncodedMessage:
         assert self._perceiver is not None
@@ -190,6 +199,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         frame, camera = seen
         view = self._perceiver(np.asarray(frame.image, np.uint8), camera, level)
         self._sequence += 1
+        self._level = level
         features = InfrastructureFeatures(
             features=view.features,
             level=level,
@@ -206,7 +216,9 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
             stamp_ns=frame.stamp_ns,
             frame_id=frame.frame_id,
         )
-        return pack(features, kind=values.feature_kind, codec=values.codec, key=self._key)
+        message = pack(features, kind=values.feature_kind, codec=values.codec, key=self._key)
+        self._sizes[level] = len(message.data)
+        return message
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from thermal_perception.nodes.cameras.camera_input import Arrival
-    from thermal_perception.perceive.cooperative import VehiclePerceiver
+    from thermal_perception.perceive.cooperative import CooperativePerception, VehiclePerceiver
     from thermal_perception.v2x import Chosen
 
 _LIDAR = 'lidar'  # never published: boxes leave in the base frame
@@ -91,6 +91,7 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         config = ReceiverConfig(
             fingerprint=perceiver.fingerprint,
             shapes=perceiver.shapes,
+            padded_size=perceiver.padded_size,
             world_frame=values.world_frame,
             max_age_s=values.max_feature_age_s,
             fade_from_s=values.fade_from_s,
@@ -186,7 +187,8 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         recent, last = self._link.recent, self._last
         if active and self._used.silent_s > self.settings.values.link_timeout_s:
             causes = {k: v for k, v in recent.items() if k != 'accepted'}
-            why = counts_text(causes) or 'nothing received'
+            idle = 'no image to use them with' if recent['accepted'] else 'nothing received'
+            why = counts_text(causes) or idle
             findings.append(
                 Finding(
                     Level.WARN,
@@ -252,6 +254,7 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
 
     def _forget(self) -> None:
         with self._lock:
+            self._track = EgoTrack()
             if self._receiver is not None:
                 self._receiver.forget()
         if self._work is not None:
@@ -266,13 +269,8 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         frame, camera = self._camera.read(arrival)
         chosen = self._choose(frame.stamp_ns)
         decoded_s = time.perf_counter()
-        found = self._perceiver(
-            own_view(np.asarray(frame.image, np.uint8), camera, self._T_camera_lidar),
-            None if chosen is None else received_view(chosen),
-            stamp_ns=frame.stamp_ns,
-            frame_id=_LIDAR,
-            score_threshold=self._threshold,
-        )
+        own = own_view(np.asarray(frame.image, np.uint8), camera, self._T_camera_lidar)
+        found = self._perceive(own, chosen, frame.stamp_ns)
         perceived_s = time.perf_counter()
         boxes = boxes_in(self._T_base_lidar, found.boxes, self.settings.values.base_frame)
         self._boxes.publish(to_detection3d_array(boxes))
@@ -283,6 +281,22 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
             **found.stages_s,
             'publish': time.perf_counter() - perceived_s,
         }
+
+    def _perceive(self, own: Any, chosen: Chosen | None, stamp_ns: int) -> CooperativePerception:
+        """Find objects; what somebody sent must not keep the vehicle from seeing by itself."""
+        assert self._perceiver is not None
+        told: dict[str, Any] = {
+            'stamp_ns': stamp_ns, 'frame_id': _LIDAR, 'score_threshold': self._threshold,
+        }  # fmt: skip
+        if chosen is not None:
+            try:
+                return self._perceiver(own, received_view(chosen), **told)
+            except Exception as error:
+                self._link.add('unusable')
+                self._last = None
+                sender = chosen.features.sender_id
+                self.throttled.error('unusable', f'features of {sender}: {error}')
+        return self._perceiver(own, None, **told)
 
     @property
     def _threshold(self) -> float | None:

@@ -184,6 +184,7 @@ class VehiclePerceiver:
         class_names: lower-case names.
         score_threshold: default for showing boxes.
         shapes: (C, h, w) of the features of each level.
+        padded_size: (height, width) of the images that the network takes, pixels.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = 'auto') -> None:
@@ -202,6 +203,7 @@ class VehiclePerceiver:
             level: _shape(self._loaded.view_config, self._config.width, level)
             for level in self._loaded.levels
         }
+        self.padded_size = self._loaded.view_config.padded_size
         self._preprocess = ViewPreprocess(self._loaded.view_config)
         self._anchors = make_anchors(self._config)
         self._backend = make_backend(_Vehicle(self._loaded.model.vehicle), device)
@@ -276,19 +278,25 @@ class VehiclePerceiver:
     def _inputs(
         self, own: OwnView | None, received: ReceivedView | None
     ) -> tuple[list[Tensor | None], dict[str, Any]]:
-        ego: list[Tensor | None] = [None] * 3
+        ego: list[Tensor | None] = [None] * 4
         if own is not None:
             prepared = self._preprocess(own.image, own.camera)
-            ego = [prepared.image[None], _single(prepared.K), _single(own.T_camera_lidar)]
-        infra: list[Tensor | None] = [None] * 4
+            size = _resized(own.camera.size, prepared.resize_factor)
+            ego = [
+                prepared.image[None],
+                _single(prepared.K),
+                _single(own.T_camera_lidar),
+                torch.tensor([size], dtype=torch.float32),
+            ]
+        infra: list[Tensor | None] = [None] * 5
         options: dict[str, Any] = {'level': None, 'infra_size': (0, 0)}
         if received is not None:
-            height, width = received.image_size
-            size = (round(height * received.resize_factor), round(width * received.resize_factor))
+            size = _resized(received.image_size, received.resize_factor)
             infra = [
                 torch.from_numpy(np.ascontiguousarray(received.features))[None],
                 _single(scale_K(received.K, received.image_size, size)),
                 _single(received.T_camera_lidar),
+                torch.tensor([size], dtype=torch.float32),
                 torch.tensor([received.weight], dtype=torch.float32),
             ]
             options['level'] = self._loaded.level(received.level)
@@ -319,9 +327,11 @@ class _Vehicle(nn.Module):
         image: Tensor | None,
         K: Tensor | None,
         T_camera_lidar: Tensor | None,
+        content: Tensor | None,
         features: Tensor | None,
         infra_K: Tensor | None,
         infra_T: Tensor | None,
+        infra_content: Tensor | None,
         weight: Tensor | None,
         *,
         level: CompressionLevel | None,
@@ -329,9 +339,10 @@ class _Vehicle(nn.Module):
     ) -> EmiffOutput:
         view = message = None
         if K is not None and T_camera_lidar is not None:
-            view = View(K, T_camera_lidar)
+            view = View(K, T_camera_lidar, content=content)
         if features is not None and infra_K is not None and infra_T is not None:
-            message = Message((features,), level, View(infra_K, infra_T), infra_size, weight)
+            infra_view = View(infra_K, infra_T, content=infra_content)
+            message = Message((features,), level, infra_view, infra_size, weight)
         return self.part(image, view, message)
 
 
@@ -341,6 +352,11 @@ def _shape(config: ViewConfig, width: int, level: tuple[int, int]) -> tuple[int,
     for _ in range(s):  # halved, rounded up
         height, columns = -(-height // 2), -(-columns // 2)
     return width // c, height, columns
+
+
+def _resized(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Return (height, width) of an image without its padding."""
+    return round(size[0] * factor), round(size[1] * factor)
 
 
 def _single(matrix: NDArray[np.float64]) -> Tensor:

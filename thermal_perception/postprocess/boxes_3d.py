@@ -51,8 +51,9 @@ def upright_boxes(
     """
     per_cell = anchors.shape[2]
     scores, labels = _cells(class_logits, per_cell).sigmoid().max(-1)  # [N] each
+    scores = scores.nan_to_num(nan=-1.0)  # it would come first
     order = scores.argsort(descending=True, stable=True)[:candidates]
-    order = order[scores[order] >= score_threshold]
+    order = order[scores[order] >= max(score_threshold, 0.0)]
     codes = _cells(box_codes, per_cell)[order]
     boxes = decode_boxes(codes, anchors.reshape(-1, BOX_NUMBERS).to(codes)[order])
     bins = _cells(direction_logits, per_cell)[order].argmax(-1)

@@ -14,10 +14,10 @@ _S = 1_000_000_000
 
 
 class Fitted(NamedTuple):
-    """A message that fits, and the index of its level."""
+    """A message that fits, and which of the levels it has."""
 
     message: EncodedMessage
-    index: int
+    level_index: int
 
 
 class RateLimit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,13 +38,13 @@ class EgoTrack:
         return len(self._poses)
 
     def add(self, stamp_ns: int, T_world_base: NDArray[np.float64]) -> None:
-        """Remember a pose; one far behind the newest means that time was set back."""
-        if self._poses and stamp_ns < self._poses[-1][0] - self._keep_ns:
+        """Remember a pose; one well behind the newest means that time was set back."""
+        if self._poses and stamp_ns < self._poses[-1][0] - self._max_gap_ns:
             self._poses.clear()
-        entry = (stamp_ns, tuple(to_xyz_quat(T_world_base).tolist()))
-        if any(known == stamp_ns for known, _ in self._poses[-3:]):
+        index = bisect_left(self._poses, (stamp_ns, ()))
+        if index < len(self._poses) and self._poses[index][0] == stamp_ns:
             return
-        insort(self._poses, entry)
+        self._poses.insert(index, (stamp_ns, tuple(to_xyz_quat(T_world_base).tolist())))
         oldest = self._poses[-1][0] - self._keep_ns
         del self._poses[: bisect_left(self._poses, (oldest, ()))]
 

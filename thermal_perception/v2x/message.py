@@ -11,7 +11,7 @@ import json
 from typing import Any, Literal, NamedTuple, TYPE_CHECKING
 
 import numpy as np
-from safetensors import deserialize, SafetensorError
+from safetensors import deserialize
 from safetensors.numpy import save
 import zstandard
 
@@ -34,6 +34,7 @@ _NAME = 'thermal_perception/emiff'
 _KINDS = {'U8': np.uint8, 'F16': np.float16, 'F32': np.float32, 'F64': np.float64}
 _ROTATION_TOLERANCE = 1e-3
 _LONGEST_NAME = 200
+_LARGEST = float(np.finfo(np.float16).max)
 
 Codec = Literal['none', 'zstd']
 FeatureKind = Literal['uint8', 'float16']
@@ -209,10 +210,10 @@ def _parsed(body: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         entries = deserialize(body)
         length = int.from_bytes(body[:8], 'little')
-        metadata = json.loads(body[8 : 8 + length]).get('__metadata__', {})
+        metadata = json.loads(body[8 : 8 + length]).get('__metadata__') or {}
         facts = {name: json.loads(value) for name, value in metadata.items()}
         tensors = {name: _array(entry) for name, entry in entries}
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+    except Exception as error:  # anybody may have sent it: whatever is wrong, it is refused
         raise _refused('damaged', f'found bytes that are no safetensors: {error}') from error
     return tensors, facts
 
@@ -287,6 +288,8 @@ def _map(tensor: _Reader) -> NDArray[np.float32]:
         raise _refused('not_finite', 'features: found a number that is not finite')
     if values.min() < 0:
         raise _refused('negative', 'features: found a negative number')
+    if values.max() > _LARGEST:
+        raise _refused('out_of_range', f'features: found {values.max():.3g}, expected {_LARGEST}')
     return values
 
 
@@ -323,4 +326,5 @@ def _is_factor(value: Any) -> bool:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME
+    # What is printable has no halves of characters, which no message could carry on.
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()

@@ -27,8 +27,9 @@ class ReceiverConfig:
 
     Attributes:
         fingerprint: of the vehicle's own model.
-        shapes: (C, h, w) of the features per compression level (c, s), for each padded size that
-            the model takes; a level that is not there is unknown to the model.
+        shapes: (C, h, w) of the features per compression level (c, s); a level that is not there
+            is unknown to the model.
+        padded_size: (height, width) of the images that the model takes, pixels.
         world_frame: name of the frame in which the vehicle knows its pose.
         max_age_s: how much older than the vehicle's image features may be.
         fade_from_s: age from which features count less, down to nothing at `max_age_s`; the same
@@ -42,6 +43,7 @@ class ReceiverConfig:
 
     fingerprint: str
     shapes: dict[tuple[int, int], tuple[int, int, int]]
+    padded_size: tuple[int, int]
     world_frame: str
     max_age_s: float = 0.2
     fade_from_s: float = 0.2
@@ -118,7 +120,9 @@ class Receiver:
         self._newest.pop(features.sender_id, None)
         self._newest[features.sender_id] = features
         while len(self._newest) > self.config.max_senders:
-            self._newest.pop(next(iter(self._newest)))
+            forgotten = next(iter(self._newest))
+            self._newest.pop(forgotten)
+            self._blamed.pop(forgotten, None)
         self.counts['accepted'] += 1
         return features
 
@@ -161,6 +165,13 @@ class Receiver:
             raise _refused('unknown_level', f'level {features.level}', f'one of {known}')
         if features.features.shape != shape:
             raise _refused('bad_shape', f'features {features.features.shape}', shape)
+        if features.padded_size != config.padded_size:
+            raise _refused('bad_shape', f'images of {features.padded_size}', config.padded_size)
+        content = [round(n * features.resize_factor) for n in features.image_size]
+        if not all(1 <= n <= most for n, most in zip(content, config.padded_size)):
+            raise _refused(
+                'bad_shape', f'an image resized to {content}', f'at most {config.padded_size}'
+            )
         if features.stamp_ns <= 0 or features.stamp_ns > now_ns + config.max_future_s * _S:
             ahead = (features.stamp_ns - now_ns) / _S
             raise _refused(

@@ -42,6 +42,8 @@ class CooperativeBatch(NamedTuple):
         infra_K: (B, 3, 3).
         infra_T: (B, 4, 4) lidar to the roadside camera.
         mirrored: (B,) bool.
+        ego_content: (B, 2) float32 height and width of the vehicle's images without padding.
+        infra_content: (B, 2) of the roadside's.
         targets: objects of each frame.
     """
 
@@ -52,12 +54,15 @@ class CooperativeBatch(NamedTuple):
     infra_K: Tensor
     infra_T: Tensor
     mirrored: Tensor
+    ego_content: Tensor
+    infra_content: Tensor
     targets: list[Target3D]
 
 
 class _Seen(NamedTuple):
     image: Tensor
     K: NDArray[np.float64]
+    content: Tensor
 
 
 class CooperativeSamples:
@@ -112,10 +117,19 @@ class CooperativeSamples:
             for i, (_, index) in enumerate(pairs)
         ]
         stacked = [torch.stack(x) for x in zip(*(fields for fields, _ in drawn))]
-        ego_image, ego_K, ego_T, infra_image, infra_K, infra_T, mirrored = stacked
-        targets = [target for _, target in drawn]
+        ego_image, ego_K, ego_T, infra_image, infra_K, infra_T, mirrored, *contents = stacked
+        ego_content, infra_content = contents
         return CooperativeBatch(
-            ego_image, ego_K, ego_T, infra_image, infra_K, infra_T, mirrored, targets
+            ego_image=ego_image,
+            ego_K=ego_K,
+            ego_T=ego_T,
+            infra_image=infra_image,
+            infra_K=infra_K,
+            infra_T=infra_T,
+            mirrored=mirrored,
+            ego_content=ego_content,
+            infra_content=infra_content,
+            targets=[target for _, target in drawn],
         )
 
     def draw(self, index: int, rng: Generator) -> tuple[tuple[Tensor, ...], Target3D]:
@@ -137,6 +151,8 @@ class CooperativeSamples:
             _tensor(infra.K),
             _tensor(T_infra),
             torch.tensor(flip),
+            ego.content,
+            infra.content,
         )
         return fields, self._target(frame, flip=flip)
 
@@ -165,7 +181,7 @@ class CooperativeSamples:
         canvas = torch.zeros_like(prepared.image)
         h, w = min(canvas.shape[1], pixels.shape[1]), min(canvas.shape[2], pixels.shape[2])
         canvas[:, :h, :w] = pixels[:, :h, :w]
-        return _Seen(canvas, K)
+        return _Seen(canvas, K, torch.tensor([h, w], dtype=torch.float32))
 
     def _misplaced(
         self, T_camera_world: NDArray[np.float64], rng: Generator

@@ -52,7 +52,7 @@ class EmiffTask(Task):
         chance = float(torch.rand(()))
         drop_ego = chance > 1 - self._config.drop_ego
         drop_infra = chance < self._config.drop_infra
-        view = View(batch.ego_K, batch.ego_T, batch.mirrored)
+        view = View(batch.ego_K, batch.ego_T, batch.mirrored, batch.ego_content)
         output = self.model.vehicle(
             None if drop_ego else _channels_last(batch.ego_image),
             None if drop_ego else view,
@@ -68,7 +68,7 @@ class EmiffTask(Task):
         if level is not None and self._config.quantise:
             tensors = tuple(rounded(x) for x in tensors)
         size = (batch.infra_image.shape[-2], batch.infra_image.shape[-1])
-        view = View(batch.infra_K, batch.infra_T, batch.mirrored)
+        view = View(batch.infra_K, batch.infra_T, batch.mirrored, batch.infra_content)
         return Message(tensors, level, view, size)
 
 

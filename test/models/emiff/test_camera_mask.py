@@ -48,3 +48,26 @@ def test_one_camera_alone_is_masked_as_beside_another():
     vectors = torch.cat((camera_vector(view), 1.1 * camera_vector(view)))
     features = torch.rand(2, 8, 3, 4)
     torch.testing.assert_close(module(features[:1], vectors[:1]), module(features, vectors)[:1])
+
+
+def test_a_camera_alone_in_a_batch_is_normalised_as_it_will_be_later():
+    module, view = made()
+    module.train()
+    other = camera_vector(view) * 1.3 + 0.5
+    both = torch.cat((camera_vector(view), other))
+    for _ in range(3):
+        module.mask(both)
+    torch.testing.assert_close(module.norm.running_mean, both.mean(0))
+    torch.testing.assert_close(module.norm.running_var, both.var(0, unbiased=False))
+    with torch.no_grad():
+        alone = module.mask(camera_vector(view))
+    torch.testing.assert_close(alone, module.eval().mask(camera_vector(view)))
+
+
+def test_statistics_are_those_of_all_cameras_seen():
+    module = CameraMask(8).train()
+    vectors = torch.randn(40, 16, generator=torch.Generator().manual_seed(3)) * 5 + 2
+    for part in vectors.split(4):
+        module.mask(part)
+    torch.testing.assert_close(module.norm.running_mean, vectors.mean(0))
+    torch.testing.assert_close(module.norm.running_var, vectors.var(0, unbiased=False))

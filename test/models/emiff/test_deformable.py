@@ -65,3 +65,12 @@ def test_a_map_of_one_cell():
     module = DeformableConv(2, 3)
     x = torch.randn(1, 2, 1, 1)
     torch.testing.assert_close(module(x), F.conv2d(x, module.weight, padding=1))
+
+
+def test_half_precision_does_not_move_the_taps():
+    torch.manual_seed(0)
+    x = torch.rand(1, 4, 40, 200)
+    module = DeformableConv(4, 4)
+    with torch.no_grad():
+        plain, half = module(x), module.bfloat16()(x.bfloat16())
+    assert (half.float() - plain).abs().max() < 0.05 * plain.abs().max()

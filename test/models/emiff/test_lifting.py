@@ -96,3 +96,20 @@ def test_one_bright_cell_fills_the_voxels_seen_in_it():
             expected[1, index] = 3.0
     assert expected.any()
     assert torch.equal(volume[0].flatten(1), expected)
+
+
+def test_padding_is_not_seen_where_the_content_is_known():
+    # Pixels (480, 270) and (480, 541): the image ends at row 540, its padding at 544.
+    points = ((20.0, 0.0, 0.0), (20.0, 0.0, -5.42))
+    assert lookup_of(*points)[1].tolist() == [[True, True]]
+    content = torch.tensor([[540.0, 960.0]])
+    assert lookup_of(*points, content=content)[1].tolist() == [[True, False]]
+
+
+def test_half_precision_around_it_changes_no_cell():
+    view = View(K[None], ALONG_X[None])
+    lifting = Lifting(GridConfig(counts=(24, 26, 12)))
+    plain = lifting.lookup(view, IMAGE, MAP)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = lifting.lookup(view, IMAGE, MAP)
+    assert torch.equal(plain.cells, mixed.cells)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+import torch.nn.functional as F
 
 from thermal_perception.models.emiff.layers import ConvReLU
 
@@ -44,7 +45,30 @@ class CameraMask(nn.Module):
 
     def mask(self, vectors: Tensor) -> Tensor:
         """Return (N, width) in (0, 1)."""
-        return self.gate(self.embed(self.norm(vectors))).sigmoid()
+        return self.gate(self.embed(self._normalised(vectors))).sigmoid()
+
+    def _normalised(self, vectors: Tensor) -> Tensor:
+        """Normalise by all cameras seen so far, in training too.
+
+        A batch holds few cameras, often the same ones: by its own statistics nearly nothing would
+        be left of them, and nothing like what is seen later.
+        """
+        norm = self.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        if self.training and torch.is_grad_enabled():
+            assert norm.num_batches_tracked is not None
+            norm.num_batches_tracked += 1
+            share = 1 / float(norm.num_batches_tracked)
+            with torch.no_grad():
+                mean, variance = norm.running_mean, norm.running_var
+                off = vectors.mean(0) - mean
+                spread = vectors.var(0, unbiased=False) + (1 - share) * off.square()
+                mean += share * off
+                variance += share * (spread - variance)
+        return F.batch_norm(
+            vectors, norm.running_mean.clone(), norm.running_var.clone(), norm.weight, norm.bias,
+            training=False, eps=norm.eps,
+        )  # fmt: skip
 
 
 def camera_vector(view: View) -> Tensor:

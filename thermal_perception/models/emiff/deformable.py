@@ -49,15 +49,17 @@ def deformed_conv(x: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
         weight: (out, C, 3, 3).
     """
     batch, _, height, width = x.shape
-    y = torch.arange(height, device=x.device, dtype=x.dtype)[:, None]
-    column = torch.arange(width, device=x.device, dtype=x.dtype)
-    moved = offsets.unflatten(1, (_TAPS, 2))  # [batch, tap, (y, x), h, w]
+    # Places are in single precision also where maps are not: they would be rounded to whole cells.
+    wide = torch.promote_types(x.dtype, torch.float32)
+    y = torch.arange(height, device=x.device, dtype=wide)[:, None]
+    column = torch.arange(width, device=x.device, dtype=wide)
+    moved = offsets.to(wide).unflatten(1, (_TAPS, 2))  # [batch, tap, (y, x), h, w]
     total = x.new_zeros(batch, len(weight), height, width)
     for tap in range(_TAPS):
         row = y + (tap // 3 - 1) + moved[:, tap, 0]
         col = column + (tap % 3 - 1) + moved[:, tap, 1]
         grid = torch.stack((_unit(col, width), _unit(row, height)), -1)  # [batch, h, w, (x, y)]
-        seen = F.grid_sample(x, grid, align_corners=False)
+        seen = F.grid_sample(x.to(wide), grid, align_corners=False).to(x.dtype)
         total = total + F.conv2d(seen, weight[:, :, tap // 3, tap % 3, None, None])
     return total
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import NamedTuple, TYPE_CHECKING
 
 import torch
@@ -22,11 +23,14 @@ class View(NamedTuple):
         T_camera_lidar: (B, 4, 4) float32, vehicle lidar to the camera's optical frame, of the
             scene as it was before any mirroring.
         mirrored: (B,) bool: image and scene were mirrored (y to -y), in training; None: none was.
+        content: (B, 2) float32 height and width of the images without their padding, pixels,
+            beyond which nothing is seen; None: padding is seen, as in the published network.
     """
 
     K: Tensor
     T_camera_lidar: Tensor
     mirrored: Tensor | None = None
+    content: Tensor | None = None
 
 
 class Lookup(NamedTuple):
@@ -61,6 +65,15 @@ class Lifting(nn.Module):
             image_size: (height, width) of the padded images, pixels.
             map_size: (height, width) of the map, which covers the padded images.
         """
+        # Half precision has no room for numbers of cells.
+        device = view.K.device.type
+        known = torch.amp.is_autocast_available(device)  # it is not where there are no numbers
+        with torch.autocast(device, enabled=False) if known else nullcontext():
+            return self._lookup(view, image_size, map_size)
+
+    def _lookup(
+        self, view: View, image_size: tuple[int, int], map_size: tuple[int, int]
+    ) -> Lookup:
         points = self.centres.expand(len(view.K), -1, -1)
         if view.mirrored is not None:
             sign = torch.where(view.mirrored, -1.0, 1.0).to(points)
@@ -78,6 +91,8 @@ class Lifting(nn.Module):
         seen = (column >= 0) & (column < map_size[1]) & (row >= 0) & (row < map_size[0])
         if self.mask_behind_camera:
             seen = seen & (depth > _NEAREST_M)
+        if view.content is not None:
+            seen = seen & (pixels < view.content.flip(-1)[:, None]).all(-1)
         outside = map_size[0] * map_size[1]
         cells = torch.where(seen, row * map_size[1] + column, outside)
         return Lookup(cells.long(), seen)

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from thermal_perception.types import Frame
 
 
+_CAUSES = {
+    'no_camera_info': 'images, but no rgb/camera_info',
+    'bad_camera_info': 'rgb/camera_info is of no camera',
+    'camera_info_mismatch': 'rgb/camera_info has another size than the images',
+}
+
+
 class Seen(NamedTuple):
     """An image and the camera that took it."""
 
@@ -91,7 +98,7 @@ class CalibratedCamera:
             raise
 
     def health(self, *, summary: str, active: bool) -> Health:
-        """Return how the camera is; without camera_info its images are of no use."""
+        """Return how the camera is; without a fitting camera_info its images are of no use."""
         health = input_health(
             self.source,
             summary=summary,
@@ -99,10 +106,9 @@ class CalibratedCamera:
             timeout_s=self._node.settings.values.input_timeout_s,
             active=active,
         )
-        if not active or self._info.latest is not None or not self.source.decoded.totals:
-            return health
-        missing = Finding(Level.ERROR, 'images, but no rgb/camera_info')
-        return replace(health, findings=(missing, *health.findings))
+        recent = self.source.camera.drops.recent
+        findings = [Finding(Level.ERROR, text) for cause, text in _CAUSES.items() if recent[cause]]
+        return replace(health, findings=(*findings, *health.findings)) if active else health
 
     def _camera(self, frame: Frame) -> Camera:
         message = self._info.latest

@@ -31,13 +31,14 @@ class CameraWork:
     """
 
     def __init__(
-        self, node: ManagedNode[Any], handle: Callable[[Arrival], Mapping[str, float]]
+        self, node: ManagedNode[Any], handle: Callable[[Arrival], Mapping[str, float] | None]
     ) -> None:
         """Make it; `start` sets it to work.
 
         Args:
             node: owner.
-            handle: does the work, in the thread; gives the seconds of its stages.
+            handle: does the work, in the thread; gives the seconds of its stages, or None if
+                nothing was published.
         """
         self.events = EventCounter(lambda: node.reports)
         self.stages = StageTimes(node.settings.values.latency_window)
@@ -84,7 +85,9 @@ class CameraWork:
 
     def _process(self, arrival: Arrival) -> None:
         taken_s = time.perf_counter()
-        stages = dict(self._handle(arrival))
+        stages = self._handle(arrival)
+        if stages is None:
+            return
         done_s = time.perf_counter()
         now_ns = self._node.get_clock().now().nanoseconds
         self.stages.add(
