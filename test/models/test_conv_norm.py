@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -75,3 +77,12 @@ def test_padded_cells_are_zero_although_the_norm_shifts():
     found = layer(torch.randn(1, 3, 4, 4), padding)
     assert found[..., 3:, :].abs().max() == 0
     assert found[..., :3, :].max() > 0
+
+
+def test_a_layer_can_be_sent_to_another_process():
+    """Backends compile in a process of their own."""
+    for activation in ('none', 'relu', 'gelu'):
+        layer = ConvNorm(2, 3, activation=activation).eval()
+        again = pickle.loads(pickle.dumps(layer))
+        x = torch.randn(1, 2, 4, 4)
+        assert torch.equal(again(x), layer(x))
