@@ -64,6 +64,11 @@ def list_records(
         DatasetError: if files lie otherwise than the layout has them, if no image is left, or if
             the data set holds a class that is none of `class_names`.
     """
+    if config.layout not in LAYOUTS:
+        raise DatasetError(
+            f'{config.directory}: found layout {config.layout!r}, expected one of single images '
+            f'or pairs: {", ".join(LAYOUTS)}'
+        )
     layout = LAYOUTS[config.layout]
     found = layout.read((root or Path()) / config.directory, config)
     labels = LabelMap(found, layout, config.class_map, class_names)
