@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tiny import emiff
 
 from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 from thermal_perception.errors import ConfigError, DatasetError
@@ -12,14 +13,11 @@ from thermal_perception.models.checkpoint import save_random
 from thermal_perception.models.record import CheckpointInfo
 from training.simulate_v2x import simulate, V2xOptions
 
-SETTINGS = {
-    'class_names': ['car'],
-    'backbone': 'efficientnet_lite0',
-    'width': 8,
-    'compression': [{'c': 4, 's': 0}, {'c': 4, 's': 1}, {'c': 4, 's': 2}],
-    'grid': {'low_m': [0, -24, -3.08], 'high_m': [48, 24, 0.76], 'counts': [12, 12, 12]},
-    'neck_widths': [8, 8, 8],
-}
+SETTINGS = emiff(
+    compression=[{'c': 4, 's': 0}, {'c': 4, 's': 1}, {'c': 4, 's': 2}],
+    grid={'low_m': [0, -24, -3.08], 'high_m': [48, 24, 0.76], 'counts': [12, 12, 12]},
+    neck_widths=[8, 8, 8],
+)
 
 
 @pytest.fixture(scope='module')

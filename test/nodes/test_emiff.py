@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import small_backbones
+from tiny import emiff, small_backbones
 import torch
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
@@ -32,14 +32,7 @@ from thermal_perception.perceive.cooperative import (
 )
 from thermal_perception.v2x import EncodedMessage, pack, unpack
 
-SETTINGS = {
-    'class_names': ['car'],
-    'backbone': 'efficientnet_lite0',
-    'width': 8,
-    'compression': [{'c': 4, 's': 0}, {'c': 4, 's': 1}],
-    'grid': {'low_m': [0, -8, -3], 'high_m': [16, 8, 0.6], 'counts': [8, 8, 12]},
-    'neck_widths': [8, 8, 16],
-}
+SETTINGS = emiff()
 SIZE = (64, 96)
 K = np.array([[60.0, 0, 47.5], [0, 60, 31.5], [0, 0, 1]])
 # A pole at (16, 0, 5) of the world that looks back along -x, 20 degrees down.

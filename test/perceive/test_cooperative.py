@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import small_backbones
+from tiny import emiff, small_backbones
 import torch
 
 from thermal_perception.errors import CheckpointError, PreprocessError
@@ -22,14 +22,7 @@ from thermal_perception.perceive.cooperative import (
     VehiclePerceiver,
 )
 
-SETTINGS = {
-    'class_names': ['car'],
-    'backbone': 'efficientnet_lite0',
-    'width': 8,
-    'compression': [{'c': 4, 's': 0}, {'c': 4, 's': 2}],
-    'grid': {'low_m': [0, -8, -3], 'high_m': [16, 8, 0.6], 'counts': [8, 8, 12]},
-    'neck_widths': [8, 8, 16],
-}
+SETTINGS = emiff(compression=[{'c': 4, 's': 0}, {'c': 4, 's': 2}])
 T_EGO = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 T_POLE = np.array([[0.0, 1, 0, 0], [0, 0, -1, 3], [-1, 0, 0, 14], [0, 0, 0, 1]])
 

@@ -93,3 +93,16 @@ def rgbt(class_names: Sequence[str], **changes: Any) -> dict[str, Any]:
         'decoder_width': 8,
         **changes,
     }
+
+
+def emiff(**changes: Any) -> dict[str, Any]:
+    """Return the settings of a small network of a vehicle and the roadside."""
+    return {
+        'class_names': ['car'],
+        'backbone': 'efficientnet_lite0',
+        'width': 8,
+        'compression': [{'c': 4, 's': 0}, {'c': 4, 's': 1}],
+        'grid': {'low_m': [0, -8, -3], 'high_m': [16, 8, 0.6], 'counts': [8, 8, 12]},
+        'neck_widths': [8, 8, 16],
+        **changes,
+    }

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from tiny import small_backbones
+from tiny import emiff, small_backbones
 import torch
 
 from thermal_perception.models.build import make_model
 from thermal_perception.models.record import CheckpointInfo
 from training.simulate_v2x import simulate, V2xOptions
 
-SETTINGS = {
-    'class_names': ['car'],
-    'backbone': 'efficientnet_lite0',
-    'width': 8,
-    'compression': [{'c': 4, 's': 0}, {'c': 4, 's': 1}],
-    'grid': {'low_m': [0, -24, -3.08], 'high_m': [48, 24, 0.76], 'counts': [24, 24, 12]},
-    'neck_widths': [8, 8, 16],
-    'freeze_early': False,
-    'train_norm': True,
-}
+SETTINGS = emiff(
+    grid={'low_m': [0, -24, -3.08], 'high_m': [48, 24, 0.76], 'counts': [24, 24, 12]},
+    freeze_early=False,
+    train_norm=True,
+)
 
 
 @pytest.fixture(scope='session')
