@@ -33,4 +33,5 @@ def faults(argument: str) -> int:
 
 
 def test_tensors_are_made_from_memory_that_was_freed_before():
-    assert faults('keep') < 0.2 * faults('return')
+    # Some kernels take back what lies idle, now and then: a part of it may come anew.
+    assert faults('keep') < 0.5 * faults('return')
