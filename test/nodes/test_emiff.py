@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from tiny import emiff, small_backbones
-import torch
+from tiny import emiff, emiff_checkpoint
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
@@ -19,9 +16,6 @@ from visualization_msgs.msg import MarkerArray
 from thermal_perception.decode import stamp_ns_of
 from thermal_perception.encode import to_camera_info, to_compressed_image, to_image, to_odometry
 from thermal_perception.geometry import Camera, compose, from_xyz_quat, invert, to_xyz_quat
-from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import Checkpoint
-from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.nodes.emiff_infrastructure import EmiffInfrastructureNode
 from thermal_perception.nodes.emiff_vehicle import EmiffVehicleNode
 from thermal_perception.perceive.cooperative import (
@@ -42,15 +36,8 @@ S = 1_000_000_000
 
 @pytest.fixture(scope='module')
 def checkpoint():
-    info = CheckpointInfo(
-        'tiny', 'emiff', SETTINGS, {'resize_to': list(SIZE), 'pad_multiple': 32}, ('car',),
-        score_threshold=0.0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    with small_backbones():
-        model = make_model('emiff', SETTINGS, where='test')
-        torch.nn.init.normal_(model.vehicle.head.classify.weight, std=2.0)
-        yield Checkpoint(info, model.state_dict(), 'abcd', Path('memory'))
+    with emiff_checkpoint(SETTINGS, SIZE) as checkpoint:
+        yield checkpoint
 
 
 class Link:

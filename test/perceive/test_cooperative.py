@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import emiff, small_backbones
+from tiny import emiff, emiff_checkpoint
 import torch
 
 from thermal_perception.errors import CheckpointError, PreprocessError
 from thermal_perception.geometry.camera import Camera
-from thermal_perception.models.build import make_model
 from thermal_perception.models.checkpoint import Checkpoint
+from thermal_perception.models.emiff.config import CompressionLevel
 from thermal_perception.models.emiff.lifting import View
 from thermal_perception.models.record import CheckpointInfo
 from thermal_perception.perceive.cooperative import (
@@ -29,15 +29,8 @@ T_POLE = np.array([[0.0, 1, 0, 0], [0, 0, -1, 3], [-1, 0, 0, 14], [0, 0, 0, 1]])
 
 @pytest.fixture(scope='module')
 def checkpoint():
-    info = CheckpointInfo(
-        'tiny', 'emiff', SETTINGS, {'resize_to': [60, 96], 'pad_multiple': 32}, ('car',),
-        score_threshold=0.0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    with small_backbones():
-        model = make_model('emiff', SETTINGS, where='test')
-        torch.nn.init.normal_(model.vehicle.head.classify.weight, std=2.0)
-        yield Checkpoint(info, model.state_dict(), 'abcd', Path('memory'))
+    with emiff_checkpoint(SETTINGS, (60, 96)) as checkpoint:
+        yield checkpoint
 
 
 @pytest.fixture(scope='module')
@@ -100,7 +93,7 @@ def test_both_places_give_what_one_network_gives(checkpoint, roadside, vehicle, 
         for T in (T_EGO, T_POLE)
     ]
     with torch.no_grad():
-        output = model(images[0], views[0], images[1], views[1], vehicle._loaded.level(level))
+        output = model(images[0], views[0], images[1], views[1], CompressionLevel(*level))
     np.testing.assert_allclose(found.scale_weights, output.scale_weights[0], atol=1e-6)
     best = float(output.head.class_logits.sigmoid().max())
     assert found.boxes.scores[0] == pytest.approx(best, abs=1e-6)

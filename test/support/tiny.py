@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from thermal_perception.models.checkpoint import Checkpoint
 
 
 @contextmanager
@@ -106,3 +109,21 @@ def emiff(**changes: Any) -> dict[str, Any]:
         'neck_widths': [8, 8, 16],
         **changes,
     }
+
+
+@contextmanager
+def emiff_checkpoint(settings: dict[str, Any], resize_to: tuple[int, int]) -> Iterator[Checkpoint]:
+    """Give a checkpoint of random weights that finds much, with smaller backbones meanwhile."""
+    import torch
+
+    from thermal_perception.models.build import make_model
+    from thermal_perception.models.checkpoint import Checkpoint
+    from thermal_perception.models.record import CheckpointInfo
+
+    preprocess = {'resize_to': list(resize_to), 'pad_multiple': 32}
+    info = CheckpointInfo('tiny', 'emiff', settings, preprocess, ('car',), score_threshold=0.0)
+    torch.manual_seed(0)
+    with small_backbones():
+        model = make_model('emiff', settings, where='test')
+        torch.nn.init.normal_(model.vehicle.head.classify.weight, std=2.0)
+        yield Checkpoint(info, model.state_dict(), 'abcd', Path('memory'))

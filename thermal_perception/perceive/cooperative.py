@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import Lock
 import time
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -107,33 +107,55 @@ class CooperativePerception:
     stages_s: Mapping[str, float] = field(default_factory=dict)
 
 
-class _Loaded:
-    """A checkpoint of EMIFF."""
+Part = TypeVar('Part', bound='_Part')
+
+
+class _Part:
+    """What both parts of a checkpoint of EMIFF have in common.
+
+    Attributes:
+        fingerprint: of the model; both parts must come from the same one.
+        levels: (c, s) of its compression levels, finest first.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        """Build the network.
+
+        Raises:
+            CheckpointError: if it is no checkpoint of EMIFF.
+        """
+        where = str(checkpoint.path)
         if checkpoint.info.architecture != 'emiff':
             raise CheckpointError(
-                f'{checkpoint.path}: found architecture {checkpoint.info.architecture!r}, '
-                'expected emiff'
+                f'{where}: found architecture {checkpoint.info.architecture!r}, expected emiff'
             )
-        self.record, self.fingerprint = checkpoint.info, checkpoint.fingerprint
-        self.view_config = from_mapping(
-            ViewConfig, checkpoint.info.preprocess, where=str(checkpoint.path)
-        )
         model = checkpoint.make_model()
         assert isinstance(model, Emiff)
-        self.model = model
+        self.fingerprint = checkpoint.fingerprint
         self.levels = tuple((level.c, level.s) for level in model.config.compression)
-        self.lock = Lock()
+        self._model = model
+        self._preprocess = ViewPreprocess(
+            from_mapping(ViewConfig, checkpoint.info.preprocess, where=where)
+        )
+        self._lock = Lock()
 
-    def level(self, pair: tuple[int, int]) -> CompressionLevel:
+    @classmethod
+    def load(
+        cls: type[Part], path: Path, *, device: str = 'auto', num_threads: int | None = None
+    ) -> Part:
+        """Load a checkpoint; see the constructor. `num_threads` is for the whole process."""
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        return cls(load_checkpoint(path), device=device)  # type: ignore[call-arg]
+
+    def _level(self, pair: tuple[int, int]) -> CompressionLevel:
         """Return a level of the model."""
         if pair not in self.levels:
             raise CheckpointError(f'level: found {pair}, the model has {self.levels}')
         return CompressionLevel(*pair)
 
 
-class RoadsidePerceiver:
+class RoadsidePerceiver(_Part):
     """The part that runs at the roadside. One call at a time."""
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = 'auto') -> None:
@@ -143,20 +165,8 @@ class RoadsidePerceiver:
             CheckpointError: if it is no checkpoint of EMIFF.
             BackendError: if the device is not there.
         """
-        self._loaded = _Loaded(checkpoint)
-        self.fingerprint = checkpoint.fingerprint
-        self.levels = self._loaded.levels
-        self._preprocess = ViewPreprocess(self._loaded.view_config)
-        self._backend = make_backend(_Roadside(self._loaded.model), device)
-
-    @classmethod
-    def load(
-        cls, path: Path, *, device: str = 'auto', num_threads: int | None = None
-    ) -> RoadsidePerceiver:
-        """Load a checkpoint; see the constructor. `num_threads` is for the whole process."""
-        if num_threads is not None:
-            torch.set_num_threads(num_threads)
-        return cls(load_checkpoint(path), device=device)
+        super().__init__(checkpoint)
+        self._backend = make_backend(_Roadside(self._model), device)
 
     def __call__(
         self, image: NDArray[np.uint8], camera: Camera, level: tuple[int, int]
@@ -167,20 +177,19 @@ class RoadsidePerceiver:
             PreprocessError: if it is not of the camera's size.
             CheckpointError: if the model has no such level.
         """
-        with self._loaded.lock:
+        with self._lock:
             prepared = self._preprocess(image, camera)
-            options: dict[str, Any] = {'level': self._loaded.level(level)}
+            options: dict[str, Any] = {'level': self._level(level)}
             (features,) = self._backend(prepared.image[None], **options)
             return RoadsideView(
                 features[0].numpy(), prepared.resize_factor, self._preprocess.config.padded_size
             )
 
 
-class VehiclePerceiver:
+class VehiclePerceiver(_Part):
     """The part that runs in the vehicle. One call at a time.
 
     Attributes:
-        fingerprint: of the model; features must come from the same one.
         class_names: lower-case names.
         score_threshold: default for showing boxes.
         shapes: (C, h, w) of the features of each level.
@@ -194,28 +203,16 @@ class VehiclePerceiver:
             CheckpointError: if it is no checkpoint of EMIFF.
             BackendError: if the device is not there.
         """
-        self._loaded = _Loaded(checkpoint)
-        self.fingerprint = checkpoint.fingerprint
+        super().__init__(checkpoint)
         self.class_names = checkpoint.info.class_names
         self.score_threshold = checkpoint.info.score_threshold
-        self._config = self._loaded.model.config
+        self._config = self._model.config
+        self.padded_size = self._preprocess.config.padded_size
         self.shapes = {
-            level: _shape(self._loaded.view_config, self._config.width, level)
-            for level in self._loaded.levels
+            level: _shape(self.padded_size, self._config.width, level) for level in self.levels
         }
-        self.padded_size = self._loaded.view_config.padded_size
-        self._preprocess = ViewPreprocess(self._loaded.view_config)
         self._anchors = make_anchors(self._config)
-        self._backend = make_backend(_Vehicle(self._loaded.model.vehicle), device)
-
-    @classmethod
-    def load(
-        cls, path: Path, *, device: str = 'auto', num_threads: int | None = None
-    ) -> VehiclePerceiver:
-        """Load a checkpoint; see the constructor. `num_threads` is for the whole process."""
-        if num_threads is not None:
-            torch.set_num_threads(num_threads)
-        return cls(load_checkpoint(path), device=device)
+        self._backend = make_backend(_Vehicle(self._model.vehicle), device)
 
     def voxels(self, every: int = 4) -> NDArray[np.float64]:
         """Return (N, 3) voxel centres in the lidar frame, every so many along x, y and z."""
@@ -243,7 +240,7 @@ class VehiclePerceiver:
         Raises:
             PreprocessError: if the image is not of the camera's size.
         """
-        with self._loaded.lock:
+        with self._lock:
             started = time.perf_counter()
             inputs, options = self._inputs(own, received)
             prepared_at = time.perf_counter()
@@ -299,7 +296,7 @@ class VehiclePerceiver:
                 torch.tensor([size], dtype=torch.float32),
                 torch.tensor([received.weight], dtype=torch.float32),
             ]
-            options['level'] = self._loaded.level(received.level)
+            options['level'] = self._level(received.level)
             options['infra_size'] = received.padded_size
         return [*ego, *infra], options
 
@@ -346,9 +343,11 @@ class _Vehicle(nn.Module):
         return self.part(image, view, message)
 
 
-def _shape(config: ViewConfig, width: int, level: tuple[int, int]) -> tuple[int, int, int]:
+def _shape(
+    padded_size: tuple[int, int], width: int, level: tuple[int, int]
+) -> tuple[int, int, int]:
     c, s = level
-    height, columns = (n // STRIDES[0] for n in config.padded_size)
+    height, columns = (n // STRIDES[0] for n in padded_size)
     for _ in range(s):  # halved, rounded up
         height, columns = -(-height // 2), -(-columns // 2)
     return width // c, height, columns

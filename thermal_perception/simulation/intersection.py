@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from thermal_perception.simulation.actors import Actor, World
     from thermal_perception.simulation.climate import Climate
     from thermal_perception.simulation.motion import Motion
+    from thermal_perception.simulation.shapes import Shape
 
 REACH_M = 110.0  # of the streets, from the middle
 MAP_RESOLUTION_M = 0.1
@@ -153,33 +154,63 @@ def _draw_plan(rng: Generator) -> Crossing:
     )
 
 
+@dataclass(frozen=True)
+class _Row:
+    """Houses side by side along a street.
+
+    Attributes:
+        start_m: where the first begins, from the middle of the crossing.
+        end_m: beyond this none begins.
+        lengths_m: least and greatest, along the street.
+        depths_m: least and greatest.
+        floors: fewest, and one more than the most.
+        gaps_m: least and greatest.
+        along_x: whether the street runs along x.
+    """
+
+    start_m: float
+    end_m: float
+    lengths_m: tuple[float, float]
+    depths_m: tuple[float, float]
+    floors: tuple[int, int]
+    gaps_m: tuple[float, float]
+    along_x: bool
+
+
 def _houses(rng: Generator, climate: Climate, plan: Crossing) -> Iterator[Actor]:
     """Rows of houses along all four arms; those at the corners hide the other street."""
     line = plan.edge_m + plan.setback_m
+    rows = (
+        _Row(line, REACH_M - 20.0, (9.0, 24.0), (9.0, 13.0), (1, 6), (0.0, 12.0), True),
+        # Behind the corner house.
+        _Row(line + 16.0, REACH_M - 30.0, (9.0, 20.0), (9.0, 12.0), (1, 5), (2.0, 14.0), False),
+    )
     for side_x in (-1, 1):
         for side_y in (-1, 1):
-            start = line
-            while start < REACH_M - 20.0:  # along x, on this side of the crossing
-                length, depth = float(rng.uniform(9.0, 24.0)), float(rng.uniform(9.0, 13.0))
-                if rng.random() < plan.urban:
-                    floors = int(rng.integers(1, 6))
-                    shape = scenery.building(
-                        rng, climate, length=length, depth=depth, floors=floors
-                    )
-                    at = Standing(side_x * (start + length / 2), side_y * (line + depth / 2))
-                    yield actors.scenery_actor(BUILDING, at, shape)
-                start += length + float(rng.uniform(0.0, 12.0))
-            start = line + 16.0
-            while start < REACH_M - 30.0:  # along y, behind the corner house
-                length, depth = float(rng.uniform(9.0, 20.0)), float(rng.uniform(9.0, 12.0))
-                if rng.random() < plan.urban:
-                    floors = int(rng.integers(1, 5))
-                    shape = scenery.building(
-                        rng, climate, length=depth, depth=length, floors=floors
-                    )
-                    at = Standing(side_x * (line + depth / 2), side_y * (start + length / 2))
-                    yield actors.scenery_actor(BUILDING, at, shape)
-                start += length + float(rng.uniform(2.0, 14.0))
+            for row in rows:
+                for (x, y), shape in _row_of_houses(rng, climate, row, line, plan.urban):
+                    yield actors.scenery_actor(BUILDING, Standing(side_x * x, side_y * y), shape)
+
+
+def _row_of_houses(
+    rng: Generator, climate: Climate, row: _Row, line: float, urban: float
+) -> Iterator[tuple[tuple[float, float], Shape]]:
+    """Give the houses of a row, in the corner where x and y are positive, and where they are."""
+    start = row.start_m
+    while start < row.end_m:
+        length, depth = float(rng.uniform(*row.lengths_m)), float(rng.uniform(*row.depths_m))
+        if rng.random() < urban:
+            along, away = start + length / 2, line + depth / 2
+            sides = (length, depth) if row.along_x else (depth, length)
+            shape = scenery.building(
+                rng,
+                climate,
+                length=sides[0],
+                depth=sides[1],
+                floors=int(rng.integers(*row.floors)),
+            )
+            yield ((along, away) if row.along_x else (away, along)), shape
+        start += length + float(rng.uniform(*row.gaps_m))
 
 
 def _trees(rng: Generator, climate: Climate, plan: Crossing) -> Iterator[Actor]:

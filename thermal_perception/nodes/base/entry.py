@@ -49,8 +49,8 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        # An executor that begins to wait just when a signal comes can miss it and wait for ever:
-        # one start in fifty that was ended at once. Woken, it sees that the context is down.
+        # An executor that begins to wait just when a signal comes can miss it and wait for ever.
+        # Woken, it sees that the context is down.
         node.create_timer(_LOOK_UP_S, _nothing, clock=Clock(clock_type=ClockType.STEADY_TIME))
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
