@@ -10,7 +10,13 @@ from torch import Tensor
 
 from thermal_perception.errors import ConfigError
 from training.e2e_mfd.extent import Border, Extent
-from training.e2e_mfd.own_terms import difference_loss, edge_loss, fidelity_loss, range_loss
+from training.e2e_mfd.own_terms import (
+    difference_loss,
+    edge_loss,
+    fidelity_loss,
+    halo_loss,
+    range_loss,
+)
 from training.e2e_mfd.published_terms import gradient_loss, pixel_loss, ssim_loss
 from training.e2e_mfd.targets import pixel_target, PixelTarget
 
@@ -31,6 +37,7 @@ class FusionLossConfig:
             its outermost pixels (`replicate`).
         fidelity_weight: ours: of information that is lost, of either image (VIF).
         edge_weight: ours: of the distance from the slopes of the stronger edge (Qabf).
+        halo_weight: ours: of slopes that neither image has.
         edge_scales: sizes at which slopes are compared, each half of the one before.
         edge_falloff: how much a size counts, by the one before.
         difference_weight: ours: of what u has beyond one image and is not the other one (SCD).
@@ -47,6 +54,7 @@ class FusionLossConfig:
     border: Border = 'zero'
     fidelity_weight: float = 0.0
     edge_weight: float = 0.0
+    halo_weight: float = 0.0
     edge_scales: int = 1
     edge_falloff: float = 0.5
     difference_weight: float = 0.0
@@ -107,6 +115,10 @@ class FusionCriterion:
             'edges': (
                 c.edge_weight,
                 lambda: edge_loss(u, sources, extent, c.edge_scales, c.edge_falloff),
+            ),
+            'halos': (
+                c.halo_weight,
+                lambda: halo_loss(u, sources, extent, c.edge_scales, c.edge_falloff),
             ),
             'difference': (c.difference_weight, lambda: difference_loss(u, sources, extent)),
             'range': (c.range_weight, lambda: range_loss(u, extent)),

@@ -20,6 +20,8 @@ from training.e2e_mfd.extent import blur_inside, gaussian
 from training.e2e_mfd.published_terms import moments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from training.e2e_mfd.extent import Extent
 
 _VIF_SIDES = (17, 9, 5, 3)
@@ -78,6 +80,55 @@ def edge_loss(
     regions taken from one source and the other from showing. Scale k counts by half of
     `falloff` ** k; with 0.5, a soft border counts the same at every scale that resolves it.
     """
+
+    def distance(slopes: _Slopes) -> Tensor:
+        wanted = _stronger(slopes.x[:, 1:], slopes.y[:, 1:])
+        return (slopes.x[:, :1] - wanted.x).abs() + (slopes.y[:, :1] - wanted.y).abs()
+
+    return _over_scales(distance, u, sources, extent, scales=scales, falloff=falloff)
+
+
+def halo_loss(
+    u: Tensor, sources: Tensor, extent: Extent, scales: int = 1, falloff: float = 0.5
+) -> Tensor:
+    """Return how much steeper than both sources u is, or how steep against them.
+
+    Along each axis a slope of u may lie between nothing and either source's; what is beyond
+    counts. To `edge_loss` a halo is as good as none: beside a lamp on a warm wall u may fall as
+    far as the lamp does, and climb back at leisure, for the price of not falling that far.
+
+    Scales and units are those of `edge_loss`.
+    """
+
+    def beyond(slopes: _Slopes) -> Tensor:
+        return _outside(slopes.x) + _outside(slopes.y)
+
+    return _over_scales(beyond, u, sources, extent, scales=scales, falloff=falloff)
+
+
+def _outside(slopes: Tensor) -> Tensor:
+    """Return how far the first of slopes (B, 3, H, W) is from the span of 0 and the others."""
+    mine, others = slopes[:, :1], slopes[:, 1:]
+    low = others.amin(1, keepdim=True).clamp(max=0)
+    high = others.amax(1, keepdim=True).clamp(min=0)
+    return (mine - high).clamp(min=0) + (low - mine).clamp(min=0)
+
+
+class _Slopes(NamedTuple):
+    x: Tensor
+    y: Tensor
+
+
+def _over_scales(
+    measure: Callable[[_Slopes], Tensor],
+    u: Tensor,
+    sources: Tensor,
+    extent: Extent,
+    *,
+    scales: int,
+    falloff: float,
+) -> Tensor:
+    """Add up what `measure` makes of the slopes of u and the sources at each scale."""
     images = torch.cat((u, sources), 1)
     total = u.new_zeros(())
     for scale in range(scales):
@@ -85,16 +136,8 @@ def edge_loss(
             images, extent = F.avg_pool2d(images, 2), extent.halved()
         if min(extent.shape) < 3:
             break
-        slopes = _slopes(images)
-        wanted = _stronger(slopes.x[:, 1:], slopes.y[:, 1:])
-        distance = (slopes.x[:, :1] - wanted.x).abs() + (slopes.y[:, :1] - wanted.y).abs()
-        total = total + extent.shrunk(2).mean(distance) * falloff**scale / 2
+        total = total + extent.shrunk(2).mean(measure(_slopes(images))) * falloff**scale / 2
     return total
-
-
-class _Slopes(NamedTuple):
-    x: Tensor
-    y: Tensor
 
 
 def _slopes(images: Tensor) -> _Slopes:

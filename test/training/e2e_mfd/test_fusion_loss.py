@@ -11,7 +11,7 @@ from thermal_perception.errors import ConfigError
 from training.e2e_mfd.fusion_loss import FusionCriterion, FusionLossConfig
 
 OURS = {'fidelity_weight': 1.0, 'edge_weight': 40.0, 'edge_scales': 3, 'difference_weight': 0.2}
-EVERYTHING = FusionLossConfig(**OURS, range_weight=10.0)
+EVERYTHING = FusionLossConfig(**OURS, halo_weight=20.0, range_weight=10.0)
 SIZE = (1, 1, 48, 56)
 
 
@@ -68,7 +68,7 @@ def test_every_term_has_a_gradient_for_the_fused_image_alone():
     u = (noise(0) * 1.2).requires_grad_()
     v, y = noise(1).requires_grad_(), noise(2).requires_grad_()
     terms = loss(u, v, y, config=EVERYTHING)
-    assert len(terms) == 7
+    assert len(terms) == 8
     for name, value in terms.items():
         (slope,) = torch.autograd.grad(value, u, retain_graph=True)
         assert torch.isfinite(slope).all() and slope.abs().sum() > 0, name

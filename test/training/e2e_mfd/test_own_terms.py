@@ -10,7 +10,13 @@ from torch.testing import assert_close
 from thermal_perception.evaluation.image_fusion.fidelity import visual_information_fidelity
 from thermal_perception.evaluation.image_fusion.structure import sum_of_correlated_differences
 from training.e2e_mfd.extent import Extent
-from training.e2e_mfd.own_terms import difference_loss, edge_loss, fidelity_loss, range_loss
+from training.e2e_mfd.own_terms import (
+    difference_loss,
+    edge_loss,
+    fidelity_loss,
+    halo_loss,
+    range_loss,
+)
 
 
 def smooth_noise(seed, channels=1, size=(64, 80)):
@@ -132,6 +138,41 @@ def test_a_soft_border_that_no_source_has_costs_more_at_more_scales():
     sources = torch.zeros(1, 2, 64, 64)
     u = torch.sigmoid((torch.arange(64) - 32.0) / 6).expand(1, 1, 64, 64)
     assert edge_loss(u, sources, whole(u), 4) > 3 * edge_loss(u, sources, whole(u), 1)
+
+
+@pytest.mark.parametrize(
+    ('slope', 'beyond'), [(0.0, 0), (0.01, 0), (0.03, 0), (0.05, 0.02), (-0.01, 0), (-0.04, 0.03)]
+)
+def test_halos_are_slopes_beyond_those_of_both_sources(slope, beyond):
+    sources = torch.cat((ramp(0.03), ramp(-0.01)), 1)
+    assert_close(halo_loss(ramp(slope), sources, whole(sources)), torch.tensor(beyond / 2))
+
+
+def test_any_slope_is_a_halo_where_both_sources_are_flat():
+    sources = torch.cat((ramp(0.0), ramp(0.0)), 1)
+    assert_close(halo_loss(ramp(-0.02), sources, whole(sources)), torch.tensor(0.01))
+
+
+def test_any_choice_between_two_sources_at_the_same_pixel_has_no_halo():
+    sources = torch.cat((ramp(0.02), ramp(-0.03)), 1)
+    for share in (0.0, 0.3, 1.0):
+        u = share * sources[:, :1] + (1 - share) * sources[:, 1:]
+        assert halo_loss(u, sources, whole(u), 3) == pytest.approx(0, abs=1e-7)
+
+
+def test_a_dark_ring_between_a_lamp_and_a_warm_wall_is_a_halo_which_edges_alone_do_not_tell():
+    x = (torch.arange(128) - 63.5).abs()
+    lamp = ((20 - x) / 4).clamp(0, 1)  # falls from 1 to 0 between 16 and 20 pixels
+    wall = torch.full_like(lamp, 0.5)
+    ring = torch.where(x < 20, lamp, ((x - 20) / 60).clamp(0, 0.5))
+    plain = torch.maximum(lamp, wall)
+    images = [row.expand(1, 1, 64, 128) for row in (lamp, wall, ring, plain)]
+    sources = torch.cat(images[:2], 1)
+    edges_of_ring, edges_of_plain = (edge_loss(u, sources, whole(u)) for u in images[2:])
+    assert edges_of_ring.item() == pytest.approx(edges_of_plain.item(), rel=0.02)
+    halos_of_ring, halos_of_plain = (halo_loss(u, sources, whole(u), 3) for u in images[2:])
+    assert halos_of_plain == 0
+    assert halos_of_ring > 0.01
 
 
 def test_differences_are_those_of_the_evaluation():
