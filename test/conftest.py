@@ -20,7 +20,9 @@ _LAST_DOMAIN = 101
 # Later than the time limit of pytest-timeout, which asks Python to stop a test: one that is stuck
 # in C with the interpreter's lock does not hear it.
 _STUCK_S = float(os.environ.get('STUCK_S', '330'))
-_stderr = pytest.StashKey()
+_STUCK_FOLDER = 'STUCK_FOLDER'
+_RUNNERS = ('_pytest', 'execnet', 'pluggy', 'xdist')
+_stacks = pytest.StashKey()
 
 _NO_SHORT_CUT = """<dds xmlns="http://www.eprosima.com">
   <library_settings><intraprocess_delivery>OFF</intraprocess_delivery></library_settings>
@@ -36,14 +38,35 @@ def pytest_configure(config):
 
     A shell starts those with SIGINT ignored, and the processes that tests start and interrupt
     would inherit that.
+
+    Where a test is stuck goes to stderr, or to a file whose name the first process of several
+    gives: it prints them with the results, where they are not lost.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.stash[_stderr] = os.dup(sys.__stderr__.fileno())  # tests may capture it
+    if hasattr(config, 'workerinput'):
+        path = Path(os.environ[_STUCK_FOLDER], config.workerinput['workerid'])
+        config.stash[_stacks] = path.open('a', encoding='utf-8')  # follows one that was stuck
+        return
+    config.stash[_stacks] = os.fdopen(os.dup(sys.__stderr__.fileno()), 'w')  # tests capture it
+    folder = tempfile.TemporaryDirectory(prefix='stuck')
+    config.add_cleanup(folder.cleanup)
+    os.environ[_STUCK_FOLDER] = folder.name
 
 
 def pytest_unconfigure(config):
-    """Close our copy of stderr."""
-    os.close(config.stash[_stderr])
+    """Close the file for stacks."""
+    config.stash[_stacks].close()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print where tests of other processes were stuck."""
+    for path in sorted(Path(os.environ[_STUCK_FOLDER]).iterdir()):
+        lines = path.read_text(encoding='utf-8').splitlines()
+        if lines:
+            terminalreporter.section(f'stuck in {path.name}')
+        for line in lines:
+            if not any(f'site-packages/{name}' in line for name in _RUNNERS):
+                terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -51,7 +74,7 @@ def pytest_runtest_protocol(item):
     """Show where a test is stuck and end its process, which pytest-xdist replaces and reports."""
     marker = item.get_closest_marker('timeout')
     limit_s = _STUCK_S + (marker.args[0] if marker else 0)
-    faulthandler.dump_traceback_later(limit_s, exit=True, file=item.config.stash[_stderr])
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=item.config.stash[_stacks])
     try:
         return (yield)
     finally:
