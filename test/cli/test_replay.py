@@ -65,10 +65,14 @@ def bag(tmp_path, storage):
 
 @pytest.fixture
 def graph(ros_domain):
-    """Return a function that starts `replay` and collects what it publishes."""
+    """Return a function that starts `replay` and collects what it publishes until it ends.
+
+    With `enough` only until that is true of what was received. Where it can it listens to the end:
+    Fast DDS may be stuck for good when readers go while others come and go (its issue 6193).
+    """
     running = []
 
-    def collect(subscriptions, arguments, enough, limit_s=60.0):
+    def collect(subscriptions, arguments, enough=lambda received: False, limit_s=60.0):
         received = {topic: [] for topic in subscriptions}
         with ros.ros_node('listener') as node:
             for topic, msgtype in subscriptions.items():
@@ -85,8 +89,11 @@ def graph(ros_domain):
             )
             running.append(process)
             deadline = time.monotonic() + limit_s
-            while not enough(received) and time.monotonic() < deadline:
+            while process.poll() is None and not enough(received):
+                assert time.monotonic() < deadline, received
                 executor.spin_once(timeout_sec=0.05)
+            for _ in range(len(subscriptions) * 2 * FRAMES):
+                executor.spin_once(timeout_sec=0.0)
         return received, process
 
     yield collect
@@ -106,7 +113,6 @@ def test_every_message_arrives_once_in_order_unchanged(bag, graph):
     received, process = graph(
         topics,
         [str(bag), '--wait', '30'],
-        lambda got: all(len(messages) >= FRAMES for messages in got.values()),
     )
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -138,9 +144,8 @@ def test_offset_rate_topic_and_remap_are_obeyed_and_the_clock_follows(tmp_path, 
             '--wait',
             '30',
         ],
-        lambda got: len(got['/other']) >= FRAMES - 5,
     )
-    assert process.wait(60) == 0
+    assert process.returncode == 0
     assert stamps(received['/other']) == [START_NS + i * STEP_NS for i in range(5, FRAMES)]
     assert received['/ground_truth/detections'] == []
     clock = [m.clock.sec * 10**9 + m.clock.nanosec for m in received['/clock']]
