@@ -20,11 +20,12 @@ def test_each_node_has_an_entry_point_that_starts_it(name, monkeypatch):
 
 
 PERCEIVING = ('e2e_mfd', 'fusion_detr', 'rgbt_segmentation')
+SIMULATED = ('simulated_cameras', 'simulated_link')
 V2X = ('emiff_infrastructure', 'emiff_vehicle')
 
 
 def test_every_node_is_known_here():
-    assert set(registry.NODES) == {*PERCEIVING, *V2X, 'simulated_cameras'}
+    assert set(registry.NODES) == {*PERCEIVING, *V2X, *SIMULATED}
 
 
 @pytest.mark.parametrize('name', PERCEIVING)

@@ -102,7 +102,7 @@ def run(
     node: Annotated[
         str,
         typer.Argument(
-            metavar='NODE', help='e2e_mfd, fusion_detr, rgbt_segmentation, simulated_cameras.'
+            metavar='NODE', help='As fusion_detr or simulated_cameras; a wrong name lists all.'
         ),
     ],
     params: Annotated[
