@@ -48,6 +48,7 @@ setup(
             'fusion_detr = thermal_perception.nodes.registry:fusion_detr',
             'rgbt_segmentation = thermal_perception.nodes.registry:rgbt_segmentation',
             'simulated_cameras = thermal_perception.nodes.registry:simulated_cameras',
+            'simulated_crossing = thermal_perception.nodes.registry:simulated_crossing',
             'simulated_link = thermal_perception.nodes.registry:simulated_link',
         ],
     },

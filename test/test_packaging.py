@@ -143,7 +143,8 @@ def test_install_shares_launch_files_parameters_weights_and_the_package_marker(i
 def test_install_puts_commands_where_ros2_run_looks(installed):
     names = {path.name for path in (installed / 'lib' / 'thermal_perception').iterdir()}
     assert names == {'e2e_mfd', 'emiff_infrastructure', 'emiff_vehicle', 'fusion_detr',
-                     'rgbt_segmentation', 'simulated_cameras', 'simulated_link',
+                     'rgbt_segmentation', 'simulated_cameras', 'simulated_crossing',
+                     'simulated_link',
                      'thermal-perception'}
 
 

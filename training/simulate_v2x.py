@@ -17,24 +17,29 @@ import numpy as np
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dair import SPLITS
-from thermal_perception.geometry.transforms import compose, from_xyz_rpy, invert
-from thermal_perception.simulation import CONDITIONS, default_rig, ground_truth, render, Scene
+from thermal_perception.geometry.transforms import (
+    compose,
+    from_xyz_rpy,
+    invert,
+    transform_points,
+)
+from thermal_perception.simulation import CONDITIONS, default_rig, render, Scene
 from thermal_perception.simulation.actors import CAR, OTHER_VEHICLE
 from thermal_perception.simulation.intersection import pole_camera
+from thermal_perception.simulation.shared_truth import vehicles_seen
 
 if TYPE_CHECKING:
     import argparse
 
     from numpy.typing import NDArray
 
-    from thermal_perception.simulation import CameraSpec, Truth
+    from thermal_perception.simulation import CameraSpec
+    from thermal_perception.types import Boxes3D
 
 T_BASE_LIDAR = from_xyz_rpy((0.0, 0.0, 1.78), (0.0, 0.0, 0.0))
 """A lidar on the roof, level: 1.78 m up, where the anchors of EMIFF expect it."""
 
 DELAY_S = 0.1
-_MIN_VISIBILITY = 0.15
-_MIN_HEIGHT_PX = 8.0
 _SPACING_S = (1.0, 2.0)
 _NAMES = {CAR: 'Car', OTHER_VEHICLE: 'Truck'}
 
@@ -136,8 +141,8 @@ class _Folder:
         name = f'{len(self.lists["vehicle-side"]):06d}'
         self._add_ego(name, scene, time_s, ego, T_world_base)
         label = f'cooperative/label_world/{name}.json'
-        boxes = _visible_boxes(scene, time_s, ego, infra, T_world_base)
-        self._write(label, boxes)
+        boxes = vehicles_seen(scene, time_s, (ego, infra))
+        self._write(label, _labels(boxes, T_world_base))
         self.lists['cooperative'].append(
             {
                 'vehicle_image_path': f'vehicle-side/image/{name}.jpg',
@@ -242,36 +247,21 @@ class _Folder:
 _LISTS = ('infrastructure-side', 'vehicle-side', 'cooperative')
 
 
-def _visible_boxes(
-    scene: Scene,
-    time_s: float,
-    ego: CameraSpec,
-    infra: CameraSpec,
-    T_world_base: NDArray[np.float64],
-) -> list[dict[str, Any]]:
-    """Label the vehicles that at least one camera sees well enough to be asked for."""
-    labels: dict[int, dict[str, Any]] = {}
-    for camera in (ego, infra):
-        truth = ground_truth(scene, time_s, camera)
-        for index in _asked_for(truth):
-            box = truth.boxes_3d
-            corners = _corners(box.centres_m[index], box.sizes_m[index], box.yaws_rad[index])
-            world = corners @ T_world_base[:3, :3].T + T_world_base[:3, 3]
-            length, width, height = box.sizes_m[index].tolist()
-            labels[int(truth.track_ids[index])] = {
-                'type': _NAMES[int(box.labels[index])],
-                'track_id': int(truth.track_ids[index]),
+def _labels(boxes: Boxes3D, T_world_base: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Return boxes of the base frame as entries of a label file, in the world."""
+    labels = []
+    for index, track in enumerate(boxes.track_ids.tolist()):
+        corners = _corners(boxes.centres_m[index], boxes.sizes_m[index], boxes.yaws_rad[index])
+        length, width, height = boxes.sizes_m[index].tolist()
+        labels.append(
+            {
+                'type': _NAMES[int(boxes.labels[index])],
+                'track_id': track,
                 '3d_dimensions': {'h': height, 'w': width, 'l': length},
-                'world_8_points': world.tolist(),
+                'world_8_points': transform_points(T_world_base, corners).tolist(),
             }
-    return list(labels.values())
-
-
-def _asked_for(truth: Truth) -> list[int]:
-    boxes = truth.detections.boxes_xyxy_px
-    good = np.isin(truth.boxes_3d.labels, list(_NAMES)) & (truth.visibility >= _MIN_VISIBILITY)
-    good &= boxes[:, 3] - boxes[:, 1] >= _MIN_HEIGHT_PX
-    return np.flatnonzero(good).tolist()
+        )
+    return labels
 
 
 def _corners(

@@ -20,7 +20,7 @@ def test_each_node_has_an_entry_point_that_starts_it(name, monkeypatch):
 
 
 PERCEIVING = ('e2e_mfd', 'fusion_detr', 'rgbt_segmentation')
-SIMULATED = ('simulated_cameras', 'simulated_link')
+SIMULATED = ('simulated_cameras', 'simulated_crossing', 'simulated_link')
 V2X = ('emiff_infrastructure', 'emiff_vehicle')
 
 

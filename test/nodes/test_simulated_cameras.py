@@ -164,7 +164,7 @@ def test_labels_of_pixels_are_not_computed_without_a_listener(cameras):
     graph = cameras(publish_rgb=False)
     graph.listen(Image, 'thermal/image_raw')
     graph.until(lambda: graph.received['thermal/image_raw'])
-    moment = graph.until(lambda: graph.node._moments.take(0))
+    moment = graph.until(lambda: graph.node._ahead.take())
     assert moment.thermal.truth.segmentation is None
 
 

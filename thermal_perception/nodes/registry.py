@@ -17,6 +17,7 @@ NODES: dict[str, str] = {
     'fusion_detr': 'thermal_perception.nodes.fusion_detr:main',
     'rgbt_segmentation': 'thermal_perception.nodes.rgbt_segmentation:main',
     'simulated_cameras': 'thermal_perception.nodes.simulated_cameras:main',
+    'simulated_crossing': 'thermal_perception.nodes.simulated_crossing:main',
     'simulated_link': 'thermal_perception.nodes.simulated_link:main',
 }
 """Name to `module:function`; the function takes command-line arguments, returns an exit code."""
@@ -68,6 +69,11 @@ def rgbt_segmentation(args: Sequence[str] | None = None) -> int:
 def simulated_cameras(args: Sequence[str] | None = None) -> int:
     """Run the node `simulated_cameras`; `args` as for `start`."""
     return start('simulated_cameras', args)
+
+
+def simulated_crossing(args: Sequence[str] | None = None) -> int:
+    """Run the node `simulated_crossing`; `args` as for `start`."""
+    return start('simulated_crossing', args)
 
 
 def simulated_link(args: Sequence[str] | None = None) -> int:

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thermal_perception.nodes.parameters.managed import ManagedParameters
 from thermal_perception.nodes.parameters.parameter_set import parameter
+from thermal_perception.nodes.parameters.simulator import SimulatorParameters
 from thermal_perception.simulation import CONDITIONS, PRESETS
 
 
 @dataclass(frozen=True)
-class SimulatedCamerasParameters(ManagedParameters):
+class SimulatedCamerasParameters(SimulatorParameters):
     """Parameters of the node `simulated_cameras`; `ros2 param describe` prints them."""
 
     preset: str = parameter(
         'road', 'road, intersection: cameras on a vehicle; aerial: below a drone.', choices=PRESETS
     )
     condition: str = parameter('night', 'Weather and light.', choices=tuple(CONDITIONS))
-    seed: int = parameter(0, 'Another number is another world.', minimum=0, maximum=2**31 - 1)
-    rate_hz: float = parameter(
-        10.0, 'Images per second of each camera.', unit='Hz', minimum=0.1, maximum=120.0
-    )
-    start_s: float = parameter(
-        0.0, 'Time of the scene at the first image.', unit='s', minimum=0.0, maximum=1e6
-    )
-    duration_s: float = parameter(
-        0.0,
-        'The node becomes inactive after so many seconds of scene; 0 goes on for ever.',
-        unit='s',
-        minimum=0.0,
-        maximum=1e6,
-    )
     bits: int = parameter(
         8,
         'Depth of the thermal image: 8 as the camera shows it, 16 for counts of 10 mK.',
@@ -54,7 +40,6 @@ class SimulatedCamerasParameters(ManagedParameters):
         maximum=1e6,
     )
     publish_rgb: bool = parameter(True, 'Publish rgb/image_raw and rgb/camera_info.')
-    world_frame: str = parameter('map', 'Frame of the odometry.')
     drop_rgb: bool = parameter(False, 'Fault: the colour camera is silent.', changeable=True)
     drop_thermal: bool = parameter(False, 'Fault: the thermal camera is silent.', changeable=True)
     freeze_thermal: bool = parameter(

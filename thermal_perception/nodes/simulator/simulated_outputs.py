@@ -30,11 +30,11 @@ BASE_FRAME = 'base_link'
 class CameraOutputs:
     """`NAME/image_raw` and `NAME/camera_info` of one camera."""
 
-    def __init__(self, node: ManagedNode[Any], camera: CameraSpec) -> None:
-        """Create the publishers on the node."""
-        self._camera = camera
-        self._image = publisher(node, Image, f'{camera.modality}/image_raw', depth=5)
-        self._info = publisher(node, CameraInfo, f'{camera.modality}/camera_info', depth=5)
+    def __init__(self, node: ManagedNode[Any], camera: CameraSpec, name: str = '') -> None:
+        """Create the publishers on the node; NAME is the modality unless given."""
+        self._camera, name = camera, name or camera.modality
+        self._image = publisher(node, Image, f'{name}/image_raw', depth=5)
+        self._info = publisher(node, CameraInfo, f'{name}/camera_info', depth=5)
 
     @property
     def publishers(self) -> list[Any]:
@@ -56,38 +56,21 @@ class CameraOutputs:
         )
 
 
-class TruthOutputs:
-    """Where the base is, and `ground_truth/...` of the thermal camera."""
+class OdometryOutput:
+    """`ego/odometry`: where the base is."""
 
-    def __init__(self, node: ManagedNode[Any], camera: CameraSpec, world_frame: str) -> None:
-        """Create the publishers on the node."""
-        self._camera = camera
+    def __init__(self, node: ManagedNode[Any], world_frame: str) -> None:
+        """Create the publisher on the node."""
         self._world_frame = world_frame
-        self._encode = DetectionEncoder()
         self._odometry = publisher(node, Odometry, 'ego/odometry')
-        self._detections = publisher(node, Detection2DArray, 'ground_truth/detections')
-        self._detections_3d = publisher(node, Detection3DArray, 'ground_truth/detections_3d')
-        self._segmentation = publisher(node, Image, 'ground_truth/segmentation', depth=5)
-        self._info = publisher(node, CameraInfo, 'ground_truth/camera_info', depth=5)
 
     @property
     def publishers(self) -> list[Any]:
         """Every publisher, to destroy it."""
-        return [
-            self._odometry,
-            self._detections,
-            self._detections_3d,
-            self._segmentation,
-            self._info,
-        ]
+        return [self._odometry]
 
-    @property
-    def segmentation_wanted(self) -> bool:
-        """True while somebody listens to the label image."""
-        return bool(self._segmentation.get_subscription_count())
-
-    def publish_motion(self, motion: Motion, stamp_ns: int) -> None:
-        """Publish where the base is."""
+    def publish(self, motion: Motion, stamp_ns: int) -> None:
+        """Publish pose and speed under a stamp."""
         self._odometry.publish(
             to_odometry(
                 to_xyz_quat(motion.T_world_base),
@@ -98,6 +81,29 @@ class TruthOutputs:
                 base_frame=BASE_FRAME,
             )
         )
+
+
+class TruthOutputs:
+    """`ground_truth/...` of the thermal camera."""
+
+    def __init__(self, node: ManagedNode[Any], camera: CameraSpec) -> None:
+        """Create the publishers on the node."""
+        self._camera = camera
+        self._encode = DetectionEncoder()
+        self._detections = publisher(node, Detection2DArray, 'ground_truth/detections')
+        self._detections_3d = publisher(node, Detection3DArray, 'ground_truth/detections_3d')
+        self._segmentation = publisher(node, Image, 'ground_truth/segmentation', depth=5)
+        self._info = publisher(node, CameraInfo, 'ground_truth/camera_info', depth=5)
+
+    @property
+    def publishers(self) -> list[Any]:
+        """Every publisher, to destroy it."""
+        return [self._detections, self._detections_3d, self._segmentation, self._info]
+
+    @property
+    def segmentation_wanted(self) -> bool:
+        """True while somebody listens to the label image."""
+        return bool(self._segmentation.get_subscription_count())
 
     def publish_truth(self, truth: Truth, stamp_ns: int) -> None:
         """Publish what the thermal picture shows; the score of a box is its visible share."""

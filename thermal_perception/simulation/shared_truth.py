@@ -1,0 +1,55 @@
+"""What several cameras see together: the truth of cooperative perception."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from thermal_perception.simulation.actors import CAR, OTHER_VEHICLE
+from thermal_perception.simulation.renderer import ground_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermal_perception.simulation.camera import CameraSpec
+    from thermal_perception.simulation.scene import Scene
+    from thermal_perception.types import Boxes3D
+
+MIN_VISIBILITY = 0.15
+MIN_HEIGHT_PX = 8.0
+_ROWS = ('centres_m', 'sizes_m', 'yaws_rad', 'scores', 'labels', 'track_ids')
+
+
+def vehicles_seen(scene: Scene, time_s: float, cameras: Sequence[CameraSpec]) -> Boxes3D:
+    """Return the vehicles that at least one camera sees well enough to be asked for.
+
+    That is `MIN_VISIBILITY` of its own outline and `MIN_HEIGHT_PX` of its box.
+
+    Args:
+        scene: the world.
+        time_s: of the world.
+        cameras: at least one.
+
+    Returns:
+        Boxes in the base frame; the score is the visible share, from where it is largest.
+    """
+    seen = [_seen_by(scene, time_s, camera) for camera in cameras]
+    rows: dict[str, Any] = {
+        name: np.concatenate([getattr(boxes, name) for boxes in seen]) for name in _ROWS
+    }
+    order = np.argsort(-rows['scores'], kind='stable')
+    _, first = np.unique(rows['track_ids'][order], return_index=True)
+    keep = order[np.sort(first)]
+    return replace(seen[0], **{name: values[keep] for name, values in rows.items()})
+
+
+def _seen_by(scene: Scene, time_s: float, camera: CameraSpec) -> Boxes3D:
+    truth = ground_truth(scene, time_s, camera)
+    boxes, outlines = truth.boxes_3d, truth.detections.boxes_xyxy_px
+    good = np.isin(boxes.labels, (CAR, OTHER_VEHICLE)) & (truth.visibility >= MIN_VISIBILITY)
+    good &= outlines[:, 3] - outlines[:, 1] >= MIN_HEIGHT_PX
+    boxes = replace(boxes, scores=truth.visibility)
+    rows: dict[str, Any] = {name: getattr(boxes, name)[good] for name in _ROWS}
+    return replace(boxes, **rows)
