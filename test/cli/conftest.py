@@ -7,7 +7,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from tiny import e2e_mfd, lite, rgbt
+from tiny import e2e_mfd, emiff, lite, rgbt
 
 from thermal_perception.models.checkpoint import save_random
 from thermal_perception.models.record import CheckpointInfo
@@ -52,6 +52,21 @@ def label_checkpoint(tmp_path_factory):
     names = ('unlabeled', 'car', 'person')
     info = CheckpointInfo('tiny_labels', 'rgbt_segmentation', rgbt(names), {}, names, (64, 96))
     save_random(path, info)
+    return path
+
+
+@pytest.fixture(scope='session')
+def v2x_checkpoint(tmp_path_factory):
+    """Return a file with random weights of a small network of vehicle and roadside."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny_v2x.safetensors'
+    grid = {'low_m': [0.0, -32.0, -3.08], 'high_m': [64.0, 32.0, 0.76], 'counts': [16, 16, 12]}
+    preprocess = {'resize_to': [72, 128], 'pad_multiple': 32}
+    save_random(
+        path,
+        CheckpointInfo(
+            'tiny_v2x', 'emiff', emiff(grid=grid), preprocess, ('car',), (72, 128), 0.0
+        ),
+    )
     return path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thermal_perception.errors import DatasetError
-from thermal_perception.evaluation.messages import to_detections
+from thermal_perception.evaluation.messages import to_boxes_3d, to_detections
 
 
 def message(*rows):
@@ -54,3 +54,35 @@ def test_names_come_from_the_message_when_none_are_given():
 def test_unknown_class_is_refused_with_the_known_ones():
     with pytest.raises(DatasetError, match="unknown class 'cat'; expected one of person, car"):
         to_detections(message((5, 5, 2, 2, [('cat', 1.0)])), ('person', 'car'))
+
+
+def test_3d_boxes_keep_order_heading_and_number():
+    def detection(x, yaw, results, name):
+        turn = Message(x=0.0, y=0.0, z=np.sin(yaw / 2), w=np.cos(yaw / 2))
+        centre = Message(position=Message(x=x, y=2.0, z=0.5), orientation=turn)
+        return Message(
+            bbox=Message(center=centre, size=Message(x=4.0, y=1.8, z=1.5)),
+            results=[Message(hypothesis=Message(class_id=c, score=s)) for c, s in results],
+            id=name,
+        )
+
+    rows = [
+        detection(10.0, -2.5, [('car', 0.4), ('truck', 0.7)], '17'),
+        detection(11.0, 0.0, [], '18'),
+        detection(12.0, np.pi / 2, [('car', 0.9)], ''),
+    ]
+    header = Message(stamp=Message(sec=12, nanosec=34), frame_id='base_link')
+    found = to_boxes_3d(Message(header=header, detections=rows))
+    np.testing.assert_allclose(found.centres_m, [(10, 2, 0.5), (12, 2, 0.5)])
+    np.testing.assert_allclose(found.sizes_m, [(4, 1.8, 1.5)] * 2)
+    np.testing.assert_allclose(found.yaws_rad, (-2.5, np.pi / 2))
+    assert [found.class_names[label] for label in found.labels] == ['truck', 'car']
+    np.testing.assert_allclose(found.scores, (0.7, 0.9))
+    assert found.track_ids.tolist() == [17, -1]
+    assert (found.stamp_ns, found.frame_id) == (12_000_000_034, 'base_link')
+
+
+def test_a_message_without_3d_boxes_has_empty_ones():
+    header = Message(stamp=Message(sec=0, nanosec=1), frame_id='base_link')
+    found = to_boxes_3d(Message(header=header, detections=[]))
+    assert (found.centres_m.shape, found.sizes_m.shape, len(found)) == ((0, 3), (0, 3), 0)

@@ -376,8 +376,10 @@ def demo(
     device: Device = 'auto',
     preset: Annotated[str, typer.Option(help='Simulated world, as road or aerial.')] = 'road',
     condition: Annotated[str, typer.Option(help='day, dusk, night, fog or glare.')] = 'night',
-    seed: Annotated[int, typer.Option(help='Of the simulated world.')] = 20_001,
-    rate: Annotated[float, typer.Option(metavar='HZ', help='Frames per second.')] = 10.0,
+    seed: Annotated[int | None, typer.Option(help='Of the simulated world.')] = None,
+    rate: Annotated[
+        float | None, typer.Option(metavar='HZ', help='Frames per second; default: 10, emiff 4.')
+    ] = None,
     bits: Annotated[int, typer.Option(help='Of the simulated thermal camera: 8 or 16.')] = 8,
     output: Annotated[Path, typer.Option(metavar='DIR', help='For pictures, video, logs.')] = (
         Path('demo_output')

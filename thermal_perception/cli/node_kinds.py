@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from thermal_perception.models.record import CheckpointInfo
 
 DETECTIONS = ('detections', 'vision_msgs/msg/Detection2DArray')
+BOXES_3D = ('detections_3d', 'vision_msgs/msg/Detection3DArray')
 LABELS = ('segmentation', 'sensor_msgs/msg/Image')
 
 
@@ -25,12 +26,14 @@ class NodeKind:
         cameras: what it looks at, leading one first.
         pictures: its topics of colour images.
         answer: the output that answers every image: topic below the node, and type.
+        source: the simulator's node that can take something away from it.
     """
 
     name: str
     cameras: tuple[str, ...]
     pictures: tuple[str, ...]
     answer: tuple[str, str] = DETECTIONS
+    source: str = 'simulated_cameras'
 
     @property
     def labels_pixels(self) -> bool:
@@ -46,6 +49,9 @@ NODE_KINDS = {
         NodeKind('rgbt_segmentation', ('thermal', 'rgb'), ('overlay',), LABELS),
     )
 }
+
+EMIFF = NodeKind('emiff_vehicle', ('rgb',), (), BOXES_3D, 'simulated_link')
+"""One of two nodes that run one model: no command but `demo` takes it for a node with a model."""
 
 
 def node_kind(record: CheckpointInfo, path: Path) -> NodeKind:

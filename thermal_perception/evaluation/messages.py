@@ -1,4 +1,4 @@
-"""`vision_msgs/Detection2DArray` as `Detections`, whoever made the message.
+"""Arrays of `vision_msgs` as `Detections` and `Boxes3D`, whoever made the message.
 
 Works on messages of rclpy and of rosbags alike. Needs neither installed.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from thermal_perception.decode import stamp_ns_of
 from thermal_perception.errors import DatasetError
-from thermal_perception.types import Detections
+from thermal_perception.types import Boxes3D, Detections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,3 +66,40 @@ def _corners(box: Any) -> tuple[float, float, float, float]:
     """Return x1, y1, x2, y2 of an upright `vision_msgs/BoundingBox2D`."""
     centre, half_x, half_y = box.center.position, box.size_x / 2, box.size_y / 2
     return centre.x - half_x, centre.y - half_y, centre.x + half_x, centre.y + half_y
+
+
+class Detection3DArrayLike(Protocol):
+    """The fields of `vision_msgs/Detection3DArray` that are read."""
+
+    header: Any
+    detections: Sequence[Any]
+
+
+def to_boxes_3d(message: Detection3DArrayLike) -> Boxes3D:
+    """Turn a message into upright boxes, keeping its order.
+
+    Of several hypotheses the one with the best score counts; a detection without any is left
+    out. Headings are those of the x axes, seen from above.
+    """
+    answered = [d for d in message.detections if len(d.results)]
+    best = [max((r.hypothesis for r in d.results), key=lambda h: h.score) for d in answered]
+    names = tuple(sorted({hypothesis.class_id for hypothesis in best}))
+    centres = [d.bbox.center.position for d in answered]
+    sizes = [d.bbox.size for d in answered]
+    turns = [d.bbox.center.orientation for d in answered]
+    return Boxes3D(
+        np.array([(c.x, c.y, c.z) for c in centres], np.float64).reshape(-1, 3),
+        np.array([(s.x, s.y, s.z) for s in sizes], np.float64).reshape(-1, 3),
+        np.array([_heading(q) for q in turns], np.float64),
+        np.array([h.score for h in best], np.float32),
+        np.array([names.index(h.class_id) for h in best], np.int64),
+        names,
+        np.array([int(d.id) if d.id.isdecimal() else -1 for d in answered], np.int64),
+        stamp_ns_of(message.header),
+        message.header.frame_id,
+    )
+
+
+def _heading(q: Any) -> float:
+    """Return where a quaternion's x axis points, radians about z."""
+    return float(np.arctan2(2 * (q.x * q.y + q.w * q.z), 1 - 2 * (q.y**2 + q.z**2)))

@@ -108,6 +108,27 @@ def test_colour_camera_is_cut_off_and_comes_back(tmp_path, pair_checkpoint):
 
 
 @pytest.mark.timeout(280)
+def test_vehicle_and_roadside_are_shown_together_and_the_link_is_cut(tmp_path, v2x_checkpoint):
+    output = tmp_path / 'output'
+    done = run_demo(
+        '--checkpoint', v2x_checkpoint, '--duration', 9, '--rate', 2, '--output', output,
+        '--device', 'cpu', '--condition', 'day',
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert '[link cut until' in done.stdout
+    summary = json.loads((output / 'summary.json').read_text())
+    assert summary['frames_with_truth'] > 0
+    assert summary['alone']['frames'] > 0
+    assert 0 <= summary['alone']['recall'] <= 1
+    link = summary['nodes']['simulated_link']
+    assert 0 < int(link['bytes delivered']) < int(link['bytes received'])
+    assert int(link['cut']) > 0
+    assert {p.name for p in output.iterdir()} >= {'birds_eye.mp4', 'logs', 'summary.json'}
+    with pytest.raises(ConfigError, match='shown at a simulated crossing only'):
+        prepare(DemoOptions(checkpoint=v2x_checkpoint, bag=tmp_path))
+
+
+@pytest.mark.timeout(280)
 def test_node_that_cannot_start_ends_the_demo_with_its_reason(tmp_path, checkpoint):
     loaded = load_checkpoint(checkpoint)
     state = dict(list(loaded.state.items())[1:])
@@ -180,8 +201,12 @@ def test_images_of_a_bag_are_found_raw_first_and_compressed_ones_go_to_the_sibli
 def test_truth_of_a_bag_is_replayed_where_the_node_answers_with_boxes(
     tmp_path, pair_checkpoint, label_checkpoint
 ):
-    bag = write_bag(tmp_path / 'bag', thermal__image_raw='Image', rgb__image_raw='Image',
-                    ground_truth__detections='Image')
+    bag = write_bag(
+        tmp_path / 'bag',
+        thermal__image_raw='Image',
+        rgb__image_raw='Image',
+        ground_truth__detections='Image',
+    )
     boxes, labels = shown(pair_checkpoint, bag), shown(label_checkpoint, bag)
     assert '/ground_truth/detections' in replay_command(boxes)
     assert '/ground_truth/detections' not in replay_command(labels)

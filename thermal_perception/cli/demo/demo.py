@@ -9,23 +9,25 @@ import time
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli import console
-from thermal_perception.cli.demo.listener import Listener
-from thermal_perception.cli.demo.rgb_gap import RgbGap
 from thermal_perception.cli.demo.show import make_folder, prepare
-from thermal_perception.cli.demo.sources import node_parameters, START_LIMIT_S, start_source
+from thermal_perception.cli.demo.sources import START_LIMIT_S
 from thermal_perception.cli.demo.view import Moment, open_screen, summary_table
-from thermal_perception.cli.processes import Children, node_command
+from thermal_perception.cli.processes import Children
 from thermal_perception.cli.ros import private_environment
 from thermal_perception.errors import ThermalPerceptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from thermal_perception.cli.demo.listener import Listener
     from thermal_perception.cli.demo.recorder import PictureRecorder
     from thermal_perception.cli.demo.show import DemoOptions, Show
     from thermal_perception.cli.demo.state import DemoState
     from thermal_perception.cli.demo.view import Screen
     from thermal_perception.cli.processes import Child
+
+_ERROR_LIMIT_S = 3.0
+"""A node may lack something for a moment when it starts; one in error for longer will not work."""
 
 
 class NothingDetected(ThermalPerceptionError):
@@ -45,10 +47,10 @@ def demo(options: DemoOptions) -> None:
     environment = private_environment()
     os.environ.update(environment)  # our own listener joins the same domain
     recorders = show.recorders()
-    with Children(environment, options.output / 'logs') as children:
-        children.start(show.node, node_command(show.node, node_parameters(show)))
-        with Listener(show.kind, show.state(), recorders) as listener:
-            source = start_source(show, children)
+    with Children({**environment, **show.environment}, options.output / 'logs') as children:
+        show.start_nodes(children)
+        with show.listener(show.state(), recorders) as listener:
+            source = show.start_source(children)
             with open_screen(console.out) as screen:
                 _watch(show, children, source, listener, screen)
             state = listener.look(lambda state, _: state)
@@ -62,14 +64,19 @@ def _watch(
     show: Show, children: Children, source: Child, listener: Listener, screen: Screen
 ) -> None:
     """Show what happens until the time is over or the bag has ended."""
-    options, gap = show.options, _rgb_gap(show, listener)
-    launched_s = time.monotonic()
+    options, gap = show.options, show.gap(listener)
+    launched_s = well_s = time.monotonic()
     started_s: float | None = None
     while source.process.poll() is None:
         children.check()
         now_s = time.monotonic()
-        if started_s is None and listener.look(partial(_has_answers, show)):
+        if started_s is None and listener.look(_has_answers):
             started_s = now_s
+        error = '' if started_s is not None else listener.look(_error)
+        if not error:
+            well_s = now_s
+        elif now_s - well_s > _ERROR_LIMIT_S:
+            raise NothingDetected(f'{show.node}: {error}')
         if started_s is None and now_s - launched_s > START_LIMIT_S:
             raise NothingDetected(_silence(show, f'within {START_LIMIT_S:.0f} s'))
         elapsed_s = None if started_s is None else now_s - started_s
@@ -82,19 +89,13 @@ def _watch(
     children.check()
 
 
-def _rgb_gap(show: Show, listener: Listener) -> RgbGap | None:
-    """Return what cuts the simulated colour camera off, where the model can do without."""
-    duration_s = show.options.wanted_s
-    if show.options.bag is not None or 'rgb' not in show.kind.cameras or duration_s is None:
-        return None
-    return RgbGap(listener.drop_rgb, duration_s)
-
-
-def _has_answers(show: Show, state: DemoState[Any], _: Any) -> bool:
-    """Tell whether the node has answered; one that says it cannot is not waited for."""
-    if not state.frames and state.node.level == 'ERROR':
-        raise NothingDetected(f'{show.node}: {state.node.message}')
+def _has_answers(state: DemoState[Any], _: Any) -> bool:
     return state.frames > 0
+
+
+def _error(state: DemoState[Any], _: Any) -> str:
+    """Return why the node cannot answer, empty if it does not say so."""
+    return state.node.message if state.node.level == 'ERROR' else ''
 
 
 def _draw(screen: Screen, moment: Moment, state: DemoState[Any], overlay: Any) -> None:
@@ -105,9 +106,7 @@ def _silence(show: Show, when: str) -> str:
     return f'{show.node} answered no frame {when}; see {show.options.output / "logs"}'
 
 
-def _conclude(
-    show: Show, state: DemoState[Any], recorders: Mapping[str, PictureRecorder]
-) -> None:
+def _conclude(show: Show, state: DemoState[Any], recorders: Mapping[str, PictureRecorder]) -> None:
     console.out.print(f'\n[bold]{show.title}[/bold]')
     console.out.print(summary_table(state))
     for recorder in recorders.values():

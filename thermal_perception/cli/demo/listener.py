@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Feeds a `DemoState` and a recorder from a thread while its context lasts."""
+    """Feeds a `DemoState` and a recorder from a thread while its context lasts.
+
+    Attributes:
+        ask: asks the node that can take something away to change a parameter: name, value.
+    """
+
+    ask: Callable[[str, bool], None]
 
     def __init__(
         self,
@@ -51,7 +57,7 @@ class Listener:
         with ExitStack() as stack:
             node = stack.enter_context(ros_node('thermal_perception_demo'))
             self._subscribe(node)
-            self._set_camera = parameter_setter(node, 'simulated_cameras')
+            self.ask = parameter_setter(node, self._kind.source)
             self._executor = executor_of(node)
             self._leave = stack.pop_all()
         self._thread = Thread(target=self._spin, name='demo listener', daemon=True)
@@ -82,10 +88,6 @@ class Listener:
                 raise self._error
             return reader(self._state, self._overlay)
 
-    def drop_rgb(self, *, drop: bool) -> None:
-        """Ask the simulated colour camera to be silent, or to send again."""
-        self._set_camera('drop_rgb', drop)
-
     def _subscribe(self, node: Node) -> None:
         own = f'/{self._kind.name}'
         image, diagnostics = 'sensor_msgs/msg/Image', 'diagnostic_msgs/msg/DiagnosticArray'
@@ -93,7 +95,7 @@ class Listener:
         output, msgtype = self._kind.answer
         pictures: list[tuple[str, str, Callable[[Any], None], QoSProfile]] = [
             (image, f'{own}/{name}', partial(self._on_picture, name), newest)
-            for name in self._recorders
+            for name in self._kind.pictures
         ]
         for kind, topic, callback, quality in (
             (msgtype, f'{own}/{output}', self._on_answer, every),

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import Any, ClassVar, TYPE_CHECKING
 
+from thermal_perception.cli.demo.gap import Gap, GapPlan
 from thermal_perception.cli.demo.label_state import LabelState
+from thermal_perception.cli.demo.listener import Listener
 from thermal_perception.cli.demo.recorder import PictureRecorder
+from thermal_perception.cli.demo.sources import node_parameters, start_source
 from thermal_perception.cli.demo.state import BoxState
-from thermal_perception.cli.node_kinds import node_kind, NODE_KINDS
+from thermal_perception.cli.node_kinds import EMIFF, node_kind, NODE_KINDS
+from thermal_perception.cli.processes import node_command
 from thermal_perception.errors import ConfigError
 from thermal_perception.models.record import read_record
 from thermal_perception.resources import shipped_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thermal_perception.cli.demo.state import DemoState
     from thermal_perception.cli.node_kinds import NodeKind
+    from thermal_perception.cli.processes import Child, Children
     from thermal_perception.models.record import CheckpointInfo
 
 _STILLS = 5
+_OTHER_LOGS = (
+    'emiff_infrastructure',
+    'emiff_vehicle',
+    'replay',
+    'simulated_cameras',
+    'simulated_crossing',
+    'simulated_link',
+    'vehicle_alone',
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,8 @@ class DemoOptions:
         image_topic: thermal images of the bag; empty if it has no others.
         rgb_topic: colour images of the bag; empty takes the one that ends in `rgb/image_raw`.
         model: whose shipped weights run; the name of a system means its lite model.
-        seed: of the simulated scene; training uses others.
+        seed: of the simulated scene; None for one that shows something. Training uses others.
+        rate_hz: of the cameras; None for what suits the model.
         output: folder for pictures, video and logs.
     """
 
@@ -46,8 +64,8 @@ class DemoOptions:
     device: str = 'auto'
     preset: str = 'road'
     condition: str = 'night'
-    seed: int = 20_001
-    rate_hz: float = 10.0
+    seed: int | None = None
+    rate_hz: float | None = None
     bits: int = 8
     output: Path = Path('demo_output')
 
@@ -55,7 +73,7 @@ class DemoOptions:
         """Refuse values that cannot work."""
         if self.duration_s is not None and self.duration_s <= 0:
             raise ConfigError(f'--duration {self.duration_s}: expected more than 0')
-        if not 0 < self.rate_hz <= 100:
+        if self.rate_hz is not None and not 0 < self.rate_hz <= 100:
             raise ConfigError(f'--rate {self.rate_hz}: expected more than 0, at most 100 Hz')
         if self.bits not in (8, 16):
             raise ConfigError(f'--bits {self.bits}: expected 8 or 16')
@@ -75,7 +93,10 @@ class Show:
         checkpoint: the weights.
         kind: the node that runs them.
         record: what they say of themselves.
+        usual_seed: of the scene, where none is asked for.
     """
+
+    usual_seed: ClassVar[int] = 20_001
 
     options: DemoOptions
     checkpoint: Path
@@ -88,13 +109,28 @@ class Show:
         options, model = self.options, self.record.model
         if options.bag is not None:
             return f'{model} on {options.bag.name}'
-        scene = f'{options.preset}, {options.condition}, seed {options.seed}'
+        scene = f'{options.preset}, {options.condition}, seed {self.seed}'
         return f'{model} on simulated {scene}'
 
     @property
     def node(self) -> str:
         """Name of the node."""
         return self.kind.name
+
+    @property
+    def rate_hz(self) -> float:
+        """Images per second of each camera."""
+        return 10.0 if self.options.rate_hz is None else self.options.rate_hz
+
+    @property
+    def seed(self) -> int:
+        """What the simulated scene is drawn from."""
+        return self.usual_seed if self.options.seed is None else self.options.seed
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables of the processes, beside those of every demo."""
+        return {}
 
     def state(self) -> DemoState[Any]:
         """Return what takes the node's answers; nothing was seen yet."""
@@ -103,15 +139,41 @@ class Show:
             return LabelState(self.record.class_names, live=live)
         return BoxState(live=live)
 
+    def pictures(self) -> tuple[str, ...]:
+        """Return the names of what is recorded."""
+        return self.kind.pictures
+
     def recorders(self) -> dict[str, PictureRecorder]:
-        """Return one for each image topic of the node."""
+        """Return one for each picture."""
         every_s = (self.options.wanted_s or 20.0) / _STILLS
         return {
             name: PictureRecorder(
-                self.options.output, name, rate_hz=self.options.rate_hz, picture_every_s=every_s
+                self.options.output, name, rate_hz=self.rate_hz, picture_every_s=every_s
             )
-            for name in self.kind.pictures
+            for name in self.pictures()
         }
+
+    def start_nodes(self, children: Children) -> None:
+        """Start the node."""
+        children.start(self.node, node_command(self.node, node_parameters(self)))
+
+    def start_source(self, children: Children) -> Child:
+        """Start the cameras, or the replay of the bag."""
+        return start_source(self, children)
+
+    def listener(
+        self, state: DemoState[Any], recorders: Mapping[str, PictureRecorder]
+    ) -> Listener:
+        """Return what listens to the node."""
+        return Listener(self.kind, state, recorders)
+
+    def gap(self, listener: Listener) -> Gap | None:
+        """Return what cuts the simulated colour camera off, where the model can do without."""
+        duration_s = self.options.wanted_s
+        if self.options.bag is not None or 'rgb' not in self.kind.cameras or duration_s is None:
+            return None
+        plan = GapPlan('colour camera cut off', 0.5 * duration_s, 0.75 * duration_s)
+        return Gap(partial(listener.ask, 'drop_rgb'), plan)
 
 
 def prepare(options: DemoOptions) -> Show:
@@ -122,13 +184,17 @@ def prepare(options: DemoOptions) -> Show:
     """
     path = (options.checkpoint or shipped_weights(options.model)).resolve()
     record = read_record(path)
+    if record.architecture == 'emiff':
+        from thermal_perception.cli.demo.cooperative import CooperativeShow  # needs torch
+
+        return CooperativeShow(options, path, EMIFF, record)
     return Show(options, path, node_kind(record, path), record)
 
 
 def make_folder(folder: Path) -> None:
     """Make an output folder without the results of an earlier demo."""
-    pictures = sorted({name for kind in NODE_KINDS.values() for name in kind.pictures})
-    logs = (*NODE_KINDS, 'simulated_cameras', 'replay')
+    pictures = ('birds_eye', 'fused_image', 'overlay')
+    logs = (*NODE_KINDS, *_OTHER_LOGS)
     ours = (
         *(f'{name}_[0-9][0-9].png' for name in pictures),
         *(f'{name}.mp4' for name in pictures),

@@ -39,8 +39,8 @@ def start_source(show: Show, children: Children) -> Child:
     parameters = {
         'preset': options.preset,
         'condition': options.condition,
-        'seed': options.seed,
-        'rate_hz': options.rate_hz,
+        'seed': show.seed,
+        'rate_hz': show.rate_hz,
         'bits': options.bits,
         'publish_rgb': 'rgb' in show.kind.cameras,
         'registered': True,  # both cameras look through one lens; used with two

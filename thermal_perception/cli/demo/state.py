@@ -15,7 +15,7 @@ from thermal_perception.evaluation.messages import to_detections
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thermal_perception.types import Detections, SegmentationMask
+    from thermal_perception.types import Boxes3D, Detections, SegmentationMask
 
 _RECENT = 100
 _LEVELS = ('OK', 'WARN', 'ERROR', 'STALE')  # by the number in the message
@@ -23,7 +23,7 @@ _FATES = ('replaced', 'discarded', 'dropped', 'failed')
 _SEVERITY = ('OK', 'WARN', 'STALE', 'ERROR')
 
 
-T = TypeVar('T', bound='Detections | SegmentationMask')
+T = TypeVar('T', bound='Boxes3D | Detections | SegmentationMask')
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,11 @@ class DemoState(ABC, Generic[T]):
         self._meet(self._truths, truth)
 
     # What a kind of answer brings
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What else there is to show, by name."""
+        return {}
 
     @abstractmethod
     def read_answer(self, message: Any) -> T:

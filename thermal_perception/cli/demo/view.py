@@ -150,9 +150,10 @@ def picture(image: NDArray[Any], room: tuple[int, int]) -> Text:
 
 def log_line(state: DemoState[Any], elapsed_s: float, note: str = '') -> str:
     """Return the state as one line for a log; `note` as in `Moment`."""
-    now = ' '.join(
-        f'{name}={_amount(n)}' for name, n in sorted(state.now_by_class.items())
-    ) or 'nothing'
+    now = (
+        ' '.join(f'{name}={_amount(n)}' for name, n in sorted(state.now_by_class.items()))
+        or 'nothing'
+    )
     scores = ' '.join(f'{name}={fraction(value)}' for name, value in _main_scores(state))
     return (
         f'{elapsed_s:5.1f} s  frames={state.frames} rate={state.rate_hz:.1f} Hz '
@@ -169,6 +170,8 @@ def summary_table(state: DemoState[Any]) -> Table:
     table.add_row('frames answered', f'{state.frames} at {state.rate_hz:.1f} Hz')
     table.add_row('not processed', _not_processed(state))
     table.add_row('age of an answer', _age(state))
+    for name, text in state.facts.items():
+        table.add_row(name, text)
     for stage, (median, p99) in state.node.stages_ms.items():
         table.add_row(f'  {stage}', f'{_tenths(median)} ms median, {_tenths(p99)} ms p99')
     most = sorted(state.by_class.items(), key=lambda item: -item[1])
@@ -205,6 +208,8 @@ def _pipeline(state: DemoState[Any]) -> Table:
     table.add_row('rate', f'{state.rate_hz:.1f} Hz')
     table.add_row('age of an answer', _age(state))
     table.add_row('not processed', _not_processed(state))
+    for name, text in state.facts.items():
+        table.add_row(name, text)
     return table
 
 
@@ -228,9 +233,7 @@ def _found(state: DemoState[Any]) -> Table:
     return table
 
 
-def _add_score(
-    table: Table, state: DemoState[Any], scores: Mapping[str, float | None]
-) -> None:
+def _add_score(table: Table, state: DemoState[Any], scores: Mapping[str, float | None]) -> None:
     if not state.scored:
         table.add_row('ground truth', 'none yet')
         return

@@ -48,11 +48,11 @@ class CameraOutputs:
             encoding = 'bgr8'
         else:
             encoding = 'mono8' if frame.image.itemsize == 1 else 'mono16'
-        self._image.publish(
-            to_image(frame.image, encoding, stamp_ns=stamp_ns, frame_id=camera.frame_id)
-        )
         self._info.publish(
             to_camera_info(camera.K, camera.size, stamp_ns=stamp_ns, frame_id=camera.frame_id)
+        )
+        self._image.publish(
+            to_image(frame.image, encoding, stamp_ns=stamp_ns, frame_id=camera.frame_id)
         )
 
 
