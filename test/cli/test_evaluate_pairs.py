@@ -81,6 +81,9 @@ def test_table_fits_and_marks_the_best():
     assert lines[1].split() == ['EN', '0.250', '0.250', '0.750', '0.250', '0.250']
     assert next(iter(table.columns[3].cells)) == '[bold]0.750[/bold]'
     assert list(table.columns[3].cells)[FIGURES.index('VIF_paper')] == '0.750'
+    halos = FIGURES.index('halo')  # of which less is better
+    assert list(table.columns[3].cells)[halos] == '0.750'
+    assert list(table.columns[2].cells)[halos] == '[bold]0.250[/bold]'
 
 
 def test_fusing_needs_both_cameras(pairs, fusing):

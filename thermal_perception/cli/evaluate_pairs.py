@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from thermal_perception.perceive import Perceiver
 
 _LESS_IS_NOT_WORSE = ('MI_paper', 'VIF_paper')  # they grow with noise
+UNITS = (
+    'means over images; EN in bits, SD SF AG in grey levels, MI in nats; halo: slopes\n'
+    'that neither image has, less is better; MI_paper and VIF_paper only for tables\n'
+    'published with E2E-MFD'
+)
+_LESS_IS_BETTER = ('halo',)
 
 
 def evaluate_pairs(
@@ -46,10 +52,7 @@ def evaluate_pairs(
         f'{len(pairs)} pairs of {split or "all"}, fused at full size'
     )
     console.out.print(fusion_table(metrics))
-    console.out.print(
-        'means over images; EN in bits, SD SF AG in grey levels, MI in nats; MI_paper\n'
-        'and VIF_paper only for tables published with E2E-MFD'
-    )
+    console.out.print(UNITS)
     if json:
         console.write_json(json, _content(perceiver, split, metrics, latency.summary_ms()))
 
@@ -62,7 +65,7 @@ def fusion_table(metrics: Mapping[str, FusionMetrics]) -> Table:
         table.add_column(name.replace('_', ' '), justify='right')
     for figure in FIGURES:
         values = [getattr(m.mean, figure) for m in metrics.values()]
-        best = max(values)
+        best = min(values) if figure in _LESS_IS_BETTER else max(values)
         cells = [
             f'[bold]{value:.3f}[/bold]'
             if value == best and figure not in _LESS_IS_NOT_WORSE

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from thermal_perception.errors import MetricError
 from thermal_perception.evaluation.image_fusion import brightness, contrast, quantise
-from thermal_perception.evaluation.image_fusion.edges import find_edges, qabf
+from thermal_perception.evaluation.image_fusion.edges import find_edges, halo, qabf
 from thermal_perception.evaluation.image_fusion.fidelity import (
     published_visual_information_fidelity,
     visual_information_fidelity,
@@ -207,6 +207,37 @@ def test_qabf_weighs_the_sources_by_their_edges_and_the_border_counts_only_outsi
 def test_qabf_without_any_edge_is_undefined():
     assert all(math.isnan(v) for v in qabf(FLAT * 0, FLAT * 0, picture(0)))
     assert math.isnan(qabf(FLAT, FLAT, FLAT)[1])
+
+
+def rising(per_pixel, size=48):
+    """Return a square image that rises by so many grey levels a pixel."""
+    return np.tile(100 + np.arange(float(size)) * per_pixel, (size, 1))
+
+
+@pytest.mark.parametrize(
+    ('slope', 'beyond'), [(0.0, 0), (1.0, 0), (1.5, 0.5), (-0.5, 0), (-2.0, 1.5)]
+)
+def test_halo_of_ramps_by_hand(slope, beyond):
+    # A size sees twice the slope of the one before it; 48 pixels hold all five: 48 24 12 6 3.
+    found = halo(rising(1.0), rising(-0.5), rising(slope))
+    assert found == pytest.approx(beyond * (1 + 2 + 4 + 8 + 16) / 5)
+    turned = halo(rising(1.0).T, rising(-0.5).T, rising(slope).T)
+    assert turned == pytest.approx(found)
+
+
+def test_small_images_have_fewer_sizes():
+    flat = rising(0.0, 11)
+    assert halo(flat, flat, rising(1.0, 11)) == pytest.approx((1 + 2) / 2)  # 11, 5, and 2 is none
+
+
+def test_a_weighted_mean_has_no_halo_and_a_ring_beside_a_lamp_has():
+    x = np.abs(np.arange(128) - 63.5)
+    lamp = np.tile(255 * ((20 - x) / 4).clip(0, 1), (64, 1))
+    wall = np.full_like(lamp, 128)
+    ring = np.where(x < 20, lamp, np.tile((2 * (x - 20)).clip(0, 128), (64, 1)))
+    assert halo(lamp, wall, 0.3 * lamp + 0.7 * wall) == pytest.approx(0)
+    assert halo(lamp, wall, np.maximum(lamp, wall)) == pytest.approx(0)
+    assert halo(lamp, wall, ring) > 1
 
 
 def test_ssim_of_constant_images_compares_their_levels():

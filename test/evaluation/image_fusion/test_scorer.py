@@ -41,6 +41,7 @@ def test_copy_of_equal_sources_has_the_values_that_follow_from_the_definitions()
     assert quality.MI_paper == pytest.approx(2 * (quality.EN * np.log(2) - 0.36651), abs=1e-4)
     assert quality.SCD == 0  # the differences are constant
     assert quality.Qabf == pytest.approx(quality.Qabf_inner)
+    assert quality.halo == 0
 
 
 def test_measuring_leaves_the_images_as_they_are():

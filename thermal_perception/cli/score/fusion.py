@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thermal_perception.cli import console
+from thermal_perception.cli.evaluate_pairs import UNITS
 from thermal_perception.cli.score.report import (
     make_report,
     print_method,
@@ -73,10 +74,7 @@ def _print(options: FusionOptions, metrics: FusionMetrics, report: Report) -> No
     console.out.print(f'{metrics.images} images of {options.fused}', soft_wrap=True)
     for table in quantities_table([report.all, *report.parts]):
         console.out.print(table)
-    console.out.print(
-        'means over images; EN in bits, SD SF AG in grey levels, MI in nats; MI_paper\n'
-        'and VIF_paper only for tables published with E2E-MFD'
-    )
+    console.out.print(UNITS)
     for figure, images in metrics.undefined.items():
         console.out.print(f'{figure} is undefined in {images} images, which its mean leaves out')
     print_method(report)

@@ -1,6 +1,7 @@
-"""How much of the sources' edges the fused image keeps.
+"""How much of the sources' edges the fused image keeps, and how much it makes up.
 
 Xydeas and Petrovic, Objective Image Fusion Performance Measure, Electronics Letters 36(4), 2000.
+The figure for what is made up is ours.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # Height, slope and middle of the two sigmoids: kept strength and kept direction.
 _STRENGTH = (0.9994, -15.0, 0.5)
 _DIRECTION = (0.9879, -22.0, 0.8)
+_HALO_SIZES = 5
 
 
 class Edges(NamedTuple):
@@ -65,6 +67,47 @@ def qabf(
         weight = weight + source.strength
     inner = slice(1, -1)
     return _share(kept, weight), _share(kept[inner, inner], weight[inner, inner])
+
+
+def halo(
+    first: NDArray[np.float64], second: NDArray[np.float64], fused: NDArray[np.float64]
+) -> float:
+    """Return the slopes of the fused image that no source has, mean over pixels and five sizes.
+
+    Along each axis a slope may lie between nothing and either source's; what is beyond is made up:
+    seams, and rings around lamps. They are soft, so that slopes are taken in the images and in
+    their halves down to a sixteenth, by 3x3 Sobel filters, in grey levels per pixel of that size.
+    """
+    images, found = [first, second, fused], []
+    for size in range(_HALO_SIZES):
+        if size:
+            images = [_halved(image) for image in images]
+        if min(fused.shape) >> size < 3:
+            break
+        beyond = (_beyond([_slope(image, axis) for image in images]) for axis in (0, 1))
+        found.append(sum(float(part.mean()) for part in beyond))
+    return sum(found) / len(found)
+
+
+def _slope(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return slopes along rows (0) or columns (1) where the filter fits."""
+    order = (1, 0) if axis else (0, 1)
+    slope = cv2.Sobel(image, cv2.CV_64F, *order, ksize=3, scale=1 / 8)
+    return np.asarray(slope[1:-1, 1:-1], np.float64)
+
+
+def _beyond(slopes: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return how far the last is from the span of nothing and the others."""
+    first, second, fused = slopes
+    low, high = np.minimum(first, second).clip(max=0), np.maximum(first, second).clip(min=0)
+    return np.maximum(fused - high, 0) + np.maximum(low - fused, 0)
+
+
+def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return means of 2x2 pixels; what is left over at the end is left out."""
+    height, width = (side // 2 * 2 for side in image.shape)
+    even = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    return np.asarray(even.mean((1, 3)), np.float64)
 
 
 def _share(kept: NDArray[np.float64], weight: NDArray[np.float64]) -> float:

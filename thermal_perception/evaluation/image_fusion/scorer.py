@@ -42,6 +42,7 @@ class FusionQuality:
         VIF: visual information fidelity to both sources, summed; undefined if one is constant.
         Qabf: share of the sources' edges that is kept, 0..1; undefined without any edge.
         Qabf_inner: the same without the border pixels.
+        halo: slopes that neither source has, grey levels per pixel; ours.
         SSIM: structural similarity, mean over the sources.
         MI_paper: what E2E-MFD publishes as MI, summed (a joint entropy).
         VIF_paper: what E2E-MFD publishes as VIF, summed (computed in bytes).
@@ -57,6 +58,7 @@ class FusionQuality:
     VIF: float
     Qabf: float
     Qabf_inner: float
+    halo: float
     SSIM: float
     MI_paper: float
     VIF_paper: float
@@ -117,6 +119,7 @@ def measure(fused: NDArray[Any], *, thermal: NDArray[Any], visible: NDArray[Any]
         VIF=sum(fidelity.visual_information_fidelity(s, u) for s in sources),
         Qabf=kept,
         Qabf_inner=kept_inner,
+        halo=edges.halo(*sources, u),
         SSIM=sum(structure.ssim(s, u) for s in sources) / 2,
         MI_paper=sum(information.published_mutual_information(s, u) for s in sources),
         VIF_paper=sum(fidelity.published_visual_information_fidelity(s, u) for s in sources),
