@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import emiff, emiff_checkpoint
@@ -9,8 +11,11 @@ from tiny import emiff, emiff_checkpoint
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from nav_msgs.msg import Odometry
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from vision_msgs.msg import Detection3DArray
+from std_srvs.srv import Trigger
+from vision_msgs.msg import Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from thermal_perception.decode import stamp_ns_of
@@ -32,6 +37,7 @@ K = np.array([[60.0, 0, 47.5], [0, 60, 31.5], [0, 0, 1]])
 # A pole at (16, 0, 5) of the world that looks back along -x, 20 degrees down.
 POLE = (16.0, 0.0, 5.0, 0.579228, 0.579228, -0.405580, -0.405580)
 S = 1_000_000_000
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @pytest.fixture(scope='module')
@@ -45,13 +51,14 @@ class Link:
 
     def __init__(self, graph, checkpoint):
         self.graph, self.checkpoint = graph, checkpoint
+        self.next = checkpoint  # what a node loads
 
     def vehicle(self, **parameters):
-        checkpoint = self.checkpoint
+        link = self
 
         class Vehicle(EmiffVehicleNode):
             def __init__(self, **options):
-                super().__init__(load=lambda _: VehiclePerceiver(checkpoint), **options)
+                super().__init__(load=lambda _: VehiclePerceiver(link.next), **options)
 
         far = {'max_feature_age_s': 30.0, 'fade_from_s': 30.0, 'max_future_s': 30.0}
         self.node = self.graph.start(Vehicle, **{**far, **parameters})
@@ -64,11 +71,11 @@ class Link:
         return self
 
     def roadside(self, **parameters):
-        checkpoint = self.checkpoint
+        link = self
 
         class Roadside(EmiffInfrastructureNode):
             def __init__(self, **options):
-                super().__init__(load=lambda _: RoadsidePerceiver(checkpoint), **options)
+                super().__init__(load=lambda _: RoadsidePerceiver(link.next), **options)
 
         pose = {'T_world_camera': list(POLE), 'sender_id': 'pole_1'}
         self.sender = self.graph.start(Roadside, **{**pose, **parameters})
@@ -108,8 +115,6 @@ class Link:
 
     def message(self, stamp_ns, **changes):
         """Make what the roadside would send of an image; fields of the features are replaced."""
-        from dataclasses import replace
-
         from thermal_perception.types import InfrastructureFeatures
 
         roadside = RoadsidePerceiver(self.checkpoint)
@@ -334,6 +339,76 @@ def test_markers_are_drawn_for_those_who_look(link):
     link.graph.until(lambda: markers, 'markers')
     assert len(markers[0].markers) == len(boxes.detections) + 1
     assert markers[0].markers[0].action == 3  # DELETEALL
+
+
+def reload_model(link, name):
+    return link.graph.call(Trigger, f'/{name}/reload_model', Trigger.Request())
+
+
+def test_another_model_takes_over_in_the_vehicle_and_believes_its_own_kind(link, checkpoint):
+    link.vehicle()
+    stamp_ns = link.graph.now_ns()
+    link.send(link.message(stamp_ns, fingerprint='ef01'))
+    link.graph.until(lambda: link.graph.value('v2x', 'wrong_model') == '1')
+    link.next = replace(checkpoint, fingerprint='ef01')
+    answer = reload_model(link, 'emiff_vehicle')
+    assert (answer.success, answer.message) == (True, 'abcd -> ef01')
+    stamp_ns = link.graph.now_ns()
+    message = link.message(stamp_ns, fingerprint='ef01', sequence=2)
+    link.send(message)
+    link.graph.until(lambda: link.graph.value('v2x', 'accepted') == '1')
+    link.look(stamp_ns)
+    found = numbers(link.seen(stamp_ns))
+    np.testing.assert_array_equal(found, offline(checkpoint, stamp_ns, message))
+
+
+def test_the_same_model_anew_does_not_forget_what_it_has_heard(link):
+    link.vehicle()
+    message = link.message(link.graph.now_ns())
+    link.send(message)
+    link.graph.until(lambda: link.graph.value('v2x', 'accepted') == '1')
+    assert reload_model(link, 'emiff_vehicle').message == 'abcd -> abcd'
+    link.send(message)
+    link.graph.until(lambda: link.graph.value('v2x', 'replayed') == '1')
+
+
+def test_another_model_takes_over_at_the_roadside(link, checkpoint):
+    link.roadside()
+    link.next = replace(checkpoint, fingerprint='ef01')
+    assert reload_model(link, 'emiff_infrastructure').message == 'abcd -> ef01'
+    link.look()
+    link.graph.until(lambda: link.sent, 'features')
+    assert unpack(encoded(link.sent[0])).fingerprint == 'ef01'
+
+
+@pytest.mark.parametrize('side', ['vehicle', 'infrastructure'])
+def test_the_old_model_stays_where_another_cannot_be_loaded(link, checkpoint, side):
+    (link.vehicle if side == 'vehicle' else link.roadside)()
+    info = replace(checkpoint.info, architecture='fusion_detr')
+    link.next = replace(checkpoint, info=info)
+    answer = reload_model(link, f'emiff_{side}')
+    assert not answer.success
+    assert answer.message.endswith('expected emiff; the old model stays')
+    name = 'perception' if side == 'vehicle' else 'features'
+    link.graph.until_status(name, 'ERROR', 'reload failed')
+    stamp_ns = link.look()
+    if side == 'vehicle':
+        link.seen(stamp_ns)
+    else:
+        link.graph.until(lambda: link.sent, 'features')
+    link.next = checkpoint
+    assert reload_model(link, f'emiff_{side}').success
+    link.graph.until(lambda: link.graph.status(name)[0] != 'ERROR')
+
+
+def test_labels_and_threshold_are_told_to_who_comes_late(link):
+    link.vehicle()
+    infos = link.graph.listen(LabelInfo, '/emiff_vehicle/label_info', LATCHED)
+    link.graph.until(lambda: infos)
+    assert [(c.class_id, c.class_name) for c in infos[0].class_map] == [(0, 'car')]
+    assert infos[0].threshold == 0.0
+    link.node.set_parameters([Parameter('score_threshold', value=0.25)])
+    link.graph.until(lambda: infos[-1].threshold == 0.25)
 
 
 def test_wrong_weights_are_refused_with_the_reason(graph):

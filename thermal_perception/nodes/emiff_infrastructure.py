@@ -16,6 +16,7 @@ from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.managed import ManagedNode
 from thermal_perception.nodes.base.publishers import make_publisher
 from thermal_perception.nodes.base.qos import output_qos
+from thermal_perception.nodes.base.reload import ModelHooks, ModelReload
 from thermal_perception.nodes.base.statistics import EventCounter
 from thermal_perception.nodes.base.worker import call_in_thread
 from thermal_perception.nodes.parameters.v2x import EmiffInfrastructureParameters
@@ -67,6 +68,14 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         self._level: tuple[int, int] | None = None
         self._retry_s = 0.0
         self._limited = EventCounter(lambda: self.reports)
+        self._reload = ModelReload(
+            self,
+            ModelHooks(
+                lambda: self._perceiver is not None,
+                lambda: self._load(self.settings.values),
+                self._exchange,
+            ),
+        )
 
     # Life cycle
 
@@ -99,6 +108,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
     def cleanup(self) -> None:
         """Give back the model and the publisher."""
         self._camera = self._work = self._perceiver = None
+        self._reload.forget()
         if self._publisher is not None:
             self.destroy_lifecycle_publisher(self._publisher)
             self._publisher = None
@@ -118,7 +128,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
     def health(self) -> Sequence[Health]:
         """Return how the camera is, and what was sent."""
         state = self.state if self.enabled else 'disabled by ~/enable'
-        findings = self.state_findings()
+        findings = [*self.state_findings(), *self._reload.findings]
         if over := self._limited.recent['over budget']:
             findings.append(
                 Finding(Level.WARN, f'{over} images not sent: even the coarsest is too large')
@@ -144,6 +154,14 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         if self._camera is None:
             return [sending]
         return [self._camera.health(summary=state, active=self.state == 'active'), sending]
+
+    # Model
+
+    def _exchange(self, loaded: RoadsidePerceiver) -> str:
+        assert self._perceiver is not None
+        old, self._perceiver = self._perceiver, loaded
+        self._sizes, self._level = {}, None
+        return f'{old.fingerprint} -> {loaded.fingerprint}'
 
     # The worker's thread
 
@@ -182,22 +200,24 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         A level whose last message was too large is tried again after a while: sizes depend on what
         there is to see, and every try costs a run of the network.
         """
-        assert self._perceiver is not None
-        limit, levels = self.settings.values.max_bytes_per_frame, self._perceiver.levels
+        perceiver = self._perceiver  # the same for all levels of an image
+        assert perceiver is not None
+        limit, levels = self.settings.values.max_bytes_per_frame, perceiver.levels
         now_s = time.monotonic()
         if now_s > self._retry_s:
             self._sizes, self._retry_s = {}, now_s + _RETRY_S
         tried = [v for v in levels[:-1] if not limit or self._sizes.get(v, 0) <= limit]
         fitted = finest_that_fits(
-            [*tried, levels[-1]], lambda level: self._message(seen, level), limit
+            [*tried, levels[-1]], lambda level: self._message(perceiver, seen, level), limit
         )
         return None if fitted is None else fitted.message
 
-    def _message(self, seen: Seen, level: tuple[int, int]) -> EncodedMessage:
-        assert self._perceiver is not None
+    def _message(
+        self, perceiver: RoadsidePerceiver, seen: Seen, level: tuple[int, int]
+    ) -> EncodedMessage:
         values: Any = self.settings.values
         frame, camera = seen
-        view = self._perceiver(np.asarray(frame.image, np.uint8), camera, level)
+        view = perceiver(np.asarray(frame.image, np.uint8), camera, level)
         self._sequence += 1
         self._level = level
         features = InfrastructureFeatures(
@@ -212,7 +232,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
             world_frame=values.world_frame,
             sender_id=values.sender_id,
             sequence=self._sequence,
-            fingerprint=self._perceiver.fingerprint,
+            fingerprint=perceiver.fingerprint,
             stamp_ns=frame.stamp_ns,
             frame_id=frame.frame_id,
         )

@@ -10,18 +10,19 @@ from typing import Any, TYPE_CHECKING
 from nav_msgs.msg import Odometry
 import numpy as np
 from sensor_msgs.msg import CompressedImage
-from vision_msgs.msg import Detection3DArray
+from vision_msgs.msg import Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from thermal_perception.decode import stamp_ns_of
-from thermal_perception.encode import to_detection3d_array, to_markers
+from thermal_perception.encode import to_detection3d_array, to_label_info, to_markers
 from thermal_perception.errors import GeometryError, V2xError
 from thermal_perception.geometry import boxes_in, compose, from_xyz_quat, invert
 from thermal_perception.nodes.base.diagnostics import counts_text, Finding, Health, Level
 from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.managed import ManagedNode
 from thermal_perception.nodes.base.publishers import heard, make_publisher
-from thermal_perception.nodes.base.qos import input_qos, output_qos, overridable
+from thermal_perception.nodes.base.qos import input_qos, latched_qos, output_qos, overridable
+from thermal_perception.nodes.base.reload import ModelHooks, ModelReload
 from thermal_perception.nodes.base.statistics import EventCounter, RateMeter
 from thermal_perception.nodes.base.worker import call_in_thread
 from thermal_perception.nodes.parameters.v2x import EmiffVehicleParameters
@@ -65,6 +66,7 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         self._work: CameraWork | None = None
         self._perceiver: VehiclePerceiver | None = None
         self._receiver: Receiver | None = None
+        self._keys: TrustedKeys | None = None
         self._track = EgoTrack()
         self._lock = threading.Lock()  # of receiver and track
         self._subscriptions_open: list[Any] = []
@@ -75,6 +77,16 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         self._last: Chosen | None = None
         self._T_base_lidar: NDArray[np.float64] = np.eye(4)
         self._T_camera_lidar: NDArray[np.float64] = np.eye(4)
+        self._reload = ModelReload(
+            self,
+            ModelHooks(
+                lambda: self._perceiver is not None,
+                lambda: self._load(self.settings.values),
+                self._exchange,
+            ),
+        )
+        self._labels: Any = None
+        self.settings.on_change(lambda values: self._publish_labels())
 
     # Life cycle
 
@@ -84,24 +96,15 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         self._T_base_lidar = from_xyz_quat(values.T_base_lidar)
         T_base_camera = from_xyz_quat(values.T_base_camera)
         self._T_camera_lidar = compose(invert(T_base_camera), self._T_base_lidar)
-        keys = TrustedKeys.from_folder(Path(values.trusted_keys)) if values.trusted_keys else None
-        if keys is None:
+        self._keys = (
+            TrustedKeys.from_folder(Path(values.trusted_keys)) if values.trusted_keys else None
+        )
+        if self._keys is None:
             self.get_logger().warning('links are open: without trusted_keys anybody is heard')
         perceiver = call_in_thread(lambda: self._load(values))
-        config = ReceiverConfig(
-            fingerprint=perceiver.fingerprint,
-            shapes=perceiver.shapes,
-            padded_size=perceiver.padded_size,
-            world_frame=values.world_frame,
-            max_age_s=values.max_feature_age_s,
-            fade_from_s=values.fade_from_s,
-            max_future_s=values.max_future_s,
-            max_distance_m=values.max_sender_distance_m,
-            min_coverage=values.min_coverage,
-            limits=Limits(max_bytes=values.max_message_bytes),
-        )
-        self._receiver = Receiver(config, perceiver.voxels(), keys)
-        self._perceiver, self._track = perceiver, EgoTrack()
+        self._receiver, self._perceiver = self._make_receiver(perceiver), perceiver
+        self._track = EgoTrack()
+        self._labels = make_publisher(self, LabelInfo, '~/label_info', latched_qos())
         self._boxes = make_publisher(self, Detection3DArray, '~/detections_3d', output_qos())
         self._markers = make_publisher(self, MarkerArray, '~/markers', output_qos(2))
         self._work = CameraWork(self, self._handle)
@@ -112,6 +115,7 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         assert self._work is not None
         assert self._camera is not None
         self._used = RateMeter()
+        self._publish_labels()
         self._work.start()
         self._subscriptions_open = [
             self.create_subscription(
@@ -137,10 +141,11 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
     def cleanup(self) -> None:
         """Give back the model and the publishers."""
         self._camera = self._work = self._perceiver = self._receiver = self._last = None
-        for publisher in (self._boxes, self._markers):
+        self._reload.forget()
+        for publisher in (self._boxes, self._markers, self._labels):
             if publisher is not None:
                 self.destroy_lifecycle_publisher(publisher)
-        self._boxes = self._markers = None
+        self._boxes = self._markers = self._labels = None
 
     def on_time_jump(self) -> None:
         """Start over."""
@@ -168,7 +173,7 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         ]
 
     def _findings(self) -> list[Finding]:
-        findings = self.state_findings()
+        findings = [*self.state_findings(), *self._reload.findings]
         if self._work is not None:
             failed = {k: v for k, v in self._work.events.recent.items() if k.startswith('failed')}
             if failed:
@@ -260,17 +265,61 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
         if self._work is not None:
             self._work.forget()
 
+    # Model
+
+    def _make_receiver(self, perceiver: VehiclePerceiver) -> Receiver:
+        """Return what believes messages of the same model."""
+        values = self.settings.values
+        config = ReceiverConfig(
+            fingerprint=perceiver.fingerprint,
+            shapes=perceiver.shapes,
+            padded_size=perceiver.padded_size,
+            world_frame=values.world_frame,
+            max_age_s=values.max_feature_age_s,
+            fade_from_s=values.fade_from_s,
+            max_future_s=values.max_future_s,
+            max_distance_m=values.max_sender_distance_m,
+            min_coverage=values.min_coverage,
+            limits=Limits(max_bytes=values.max_message_bytes),
+        )
+        return Receiver(config, perceiver.voxels(), self._keys)
+
+    def _exchange(self, loaded: VehiclePerceiver) -> str:
+        """Put a model in place; what was received for another one is of no use to it."""
+        receiver, old = self._receiver, self._perceiver
+        assert old is not None
+        if loaded.fingerprint != old.fingerprint:
+            receiver = self._make_receiver(loaded)
+        with self._lock:
+            self._perceiver, self._receiver = loaded, receiver
+        self._publish_labels()
+        return f'{old.fingerprint} -> {loaded.fingerprint}'
+
+    def _publish_labels(self) -> None:
+        """Publish what the class ids mean, and below which score nothing is published."""
+        if self._labels is None or self._perceiver is None:
+            return
+        threshold = self._threshold
+        if threshold is None:
+            threshold = self._perceiver.score_threshold
+        now_ns = self.get_clock().now().nanoseconds
+        names = self._perceiver.class_names
+        self._labels.publish(to_label_info(names, threshold, stamp_ns=now_ns))
+
     # The worker's thread
 
     def _handle(self, arrival: Arrival) -> Mapping[str, float]:
         assert self._camera is not None
-        assert self._perceiver is not None
         started_s = time.perf_counter()
         frame, camera = self._camera.read(arrival)
-        chosen = self._choose(frame.stamp_ns)
+        with self._lock:
+            perceiver, receiver = self._perceiver, self._receiver  # of the same model
+        assert perceiver is not None
+        assert receiver is not None
+        chosen = self._choose(receiver, frame.stamp_ns)
         decoded_s = time.perf_counter()
         own = own_view(np.asarray(frame.image, np.uint8), camera, self._T_camera_lidar)
-        found = self._perceive(own, chosen, frame.stamp_ns)
+        found = self._perceive(perceiver, own, chosen, frame.stamp_ns)
         perceived_s = time.perf_counter()
         boxes = boxes_in(self._T_base_lidar, found.boxes, self.settings.values.base_frame)
         self._boxes.publish(to_detection3d_array(boxes))
@@ -282,39 +331,39 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
             'publish': time.perf_counter() - perceived_s,
         }
 
-    def _perceive(self, own: Any, chosen: Chosen | None, stamp_ns: int) -> CooperativePerception:
+    def _perceive(
+        self, perceiver: VehiclePerceiver, own: Any, chosen: Chosen | None, stamp_ns: int
+    ) -> CooperativePerception:
         """Find objects; what somebody sent must not keep the vehicle from seeing by itself."""
-        assert self._perceiver is not None
         told: dict[str, Any] = {
             'stamp_ns': stamp_ns, 'frame_id': _LIDAR, 'score_threshold': self._threshold,
         }  # fmt: skip
         if chosen is not None:
             try:
-                return self._perceiver(own, received_view(chosen), **told)
+                return perceiver(own, received_view(chosen), **told)
             except Exception as error:
                 self._link.add('unusable')
                 self._last = None
                 sender = chosen.features.sender_id
                 self.throttled.error('unusable', f'features of {sender}: {error}')
-        return self._perceiver(own, None, **told)
+        return perceiver(own, None, **told)
 
     @property
     def _threshold(self) -> float | None:
         threshold = self.settings.values.score_threshold
         return None if threshold < 0 else threshold
 
-    def _choose(self, stamp_ns: int) -> Chosen | None:
+    def _choose(self, receiver: Receiver, stamp_ns: int) -> Chosen | None:
         """Return the features to be used with an image, counting why there are none."""
-        assert self._receiver is not None
         with self._lock:
             T_world_base = self._track.at(stamp_ns)
             if T_world_base is None:
                 self._link.add('no_ego_pose')
                 self._last = None
                 return None
-            before = self._receiver.counts.copy()
-            chosen = self._receiver.choose(stamp_ns, T_world_base @ self._T_base_lidar)
-            for cause, count in (self._receiver.counts - before).items():
+            before = receiver.counts.copy()
+            chosen = receiver.choose(stamp_ns, T_world_base @ self._T_base_lidar)
+            for cause, count in (receiver.counts - before).items():
                 self._link.add(cause, count)
         if chosen is not None:
             self._used.tick()

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-import threading
 from typing import Any, TYPE_CHECKING, TypeVar
 
-from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.task import Future
-from std_srvs.srv import Trigger
-
-from thermal_perception.nodes.base.diagnostics import Finding, Level
 from thermal_perception.nodes.base.managed import ManagedNode
+from thermal_perception.nodes.base.reload import ModelHooks, ModelReload
 from thermal_perception.nodes.base.worker import call_in_thread
 from thermal_perception.nodes.parameters.perception import PerceptionParameters
 from thermal_perception.nodes.perception.outputs import DetectorOutputs
@@ -64,16 +59,13 @@ class PerceptionNode(ManagedNode[P], ABC):
         self._pipeline: Pipeline | None = None
         self._outputs: DetectorOutputs | None = None
         self._labels: tuple[tuple[str, ...], float] | None = None
-        self._reloading = False
-        self._reload_failure = ''
+        self._reload = ModelReload(
+            self, ModelHooks(lambda: self._pipeline is not None, self._load_warm, self._exchange)
+        )
         self.settings.on_change(lambda values: self._publish_labels())
         # Here and not with each image: those come in another thread.
         self._follower = self.create_timer(
             _FOLLOW_PERIOD_S, self._follow_camera_info, clock=self._steady
-        )
-        # A group of its own: others must run while this callback waits for its thread.
-        self._reload_service = self.create_service(
-            Trigger, '~/reload_model', self._on_reload, callback_group=ReentrantCallbackGroup()
         )
 
     # For subclasses
@@ -130,7 +122,7 @@ class PerceptionNode(ManagedNode[P], ABC):
     def cleanup(self) -> None:
         """Give back the model and the publishers."""
         self.inputs = self._pipeline = None
-        self._reload_failure = ''
+        self._reload.forget()
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
@@ -150,9 +142,7 @@ class PerceptionNode(ManagedNode[P], ABC):
     def health(self) -> Sequence[Health]:
         """Return how the cameras and the detector are."""
         state = self.state if self.enabled else 'disabled by ~/enable'
-        findings = self.state_findings()
-        if self._reload_failure:
-            findings.append(Finding(Level.ERROR, self._reload_failure))
+        findings = [*self.state_findings(), *self._reload.findings]
         perception = perception_health(
             self._pipeline,
             state=state,
@@ -178,22 +168,6 @@ class PerceptionNode(ManagedNode[P], ABC):
         if self.state == 'active' and self.inputs is not None and self._outputs is not None:
             self.inputs.follow_camera_info(self._outputs.camera_info_wanted)
 
-    async def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Any:
-        """Load a model beside the one that runs, and swap them if that went well."""
-        del request
-        if self._pipeline is None or self._reloading:
-            response.message = (
-                'a model is being loaded already' if self._reloading else 'not configured'
-            )
-            return response
-        self._reloading = True
-        loaded: Future[Any] = Future()
-        loaded.add_done_callback(self._wake)
-        threading.Thread(target=self._reload, args=(loaded,), daemon=True).start()
-        outcome: Any = await loaded  # images and diagnostics go on meanwhile
-        self._reloading = False
-        return self._exchange(outcome, response)
-
     # Model
 
     def _load_warm(self) -> PerceiverLike:
@@ -209,34 +183,11 @@ class PerceptionNode(ManagedNode[P], ABC):
         )
         return perceiver
 
-    def _reload(self, loaded: Future[Any]) -> None:
-        try:
-            loaded.set_result(self._load_warm())
-        except Exception as error:
-            loaded.set_result(error)
-
-    def _wake(self, loaded: Future[Any]) -> None:
-        if self.executor is not None:
-            self.executor.wake()
-
-    def _exchange(
-        self, loaded: PerceiverLike | Exception, response: Trigger.Response
-    ) -> Trigger.Response:
-        """Put a loaded model in place of the old one, which stays if loading has failed."""
-        pipeline = self._pipeline
-        if isinstance(loaded, Exception):
-            response.message = f'{loaded}; the old model stays'
-            self._reload_failure = f'reload failed: {response.message}'
-            self.get_logger().error(self._reload_failure)
-        elif pipeline is None:
-            response.message = 'the node was cleaned up meanwhile'
-        else:
-            old, pipeline.perceiver = pipeline.perceiver, loaded
-            self._reload_failure = ''
-            self._publish_labels()
-            response.success = True
-            response.message = f'{old.info.fingerprint} -> {loaded.info.fingerprint}'
-        return response
+    def _exchange(self, loaded: PerceiverLike) -> str:
+        assert self._pipeline is not None
+        old, self._pipeline.perceiver = self._pipeline.perceiver, loaded
+        self._publish_labels()
+        return f'{old.info.fingerprint} -> {loaded.info.fingerprint}'
 
     def _publish_labels(self) -> None:
         """Publish what the class ids mean, if that or the threshold is new."""
