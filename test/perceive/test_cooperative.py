@@ -101,6 +101,20 @@ def test_both_places_give_what_one_network_gives(checkpoint, roadside, vehicle, 
     assert set(found.stages_s) == {'preprocess', 'model', 'postprocess'}
 
 
+def test_one_look_serves_all_levels(roadside):
+    image = np.random.default_rng(1).integers(0, 255, (120, 192, 3), np.uint8)
+    looks, encoder = [], roadside._model.infrastructure.encoder
+    hook = encoder.register_forward_hook(lambda *_: looks.append(1))
+    views = roadside.at_levels(image, camera(), roadside.levels)
+    hook.remove()
+    assert len(looks) == 1
+    assert set(views) == {(4, 0), (4, 2)}
+    for level, view in views.items():
+        alone = roadside(image, camera(), level)
+        np.testing.assert_array_equal(view.features, alone.features)
+        assert view[1:] == alone[1:]
+
+
 def test_alone_and_together_again(roadside, vehicle, own):
     together = vehicle(own, received(roadside, (4, 0)))
     alone = vehicle(own, None)

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 
     from thermal_perception.nodes.cameras.camera_input import Arrival
     from thermal_perception.nodes.v2x.calibrated_camera import Seen
-    from thermal_perception.perceive.cooperative import RoadsidePerceiver
-
-_RETRY_S = 5.0
+    from thermal_perception.perceive.cooperative import RoadsidePerceiver, RoadsideView
 
 
 class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
@@ -64,9 +62,8 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         self._T_camera_world: NDArray[np.float64] = np.eye(4)
         self._rate = RateLimit(0.0)
         self._sequence = 0
-        self._sizes: dict[tuple[int, int], int] = {}  # of the last message of each level, bytes
-        self._level: tuple[int, int] | None = None
-        self._retry_s = 0.0
+        self._level: tuple[int, int] | None = None  # of the last message
+        self._bytes = 0
         self._limited = EventCounter(lambda: self.reports)
         self._reload = ModelReload(
             self,
@@ -88,7 +85,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         self._publisher = make_publisher(self, CompressedImage, '~/features', output_qos())
         self._work = CameraWork(self, self._handle)
         self._camera = CalibratedCamera(self, self._work.put, self._work.forget)
-        self._sizes, self._level = {}, None
+        self._level, self._bytes = None, 0
 
     def activate(self) -> None:
         """Set to work, then subscribe."""
@@ -143,7 +140,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
                 'sender': self.settings.values.sender_id,
                 'signed': self._key is not None,
                 'level': 'none' if level is None else f'c={level[0]} s={level[1]}',
-                'bytes per frame': 0 if level is None else self._sizes.get(level, 0),
+                'bytes per frame': self._bytes,
                 'sent': self._limited.total('sent'),
                 'bytes sent': self._limited.total('bytes'),
                 'not sent for the rate': self._limited.total('rate'),
@@ -160,7 +157,7 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
     def _exchange(self, loaded: RoadsidePerceiver) -> str:
         assert self._perceiver is not None
         old, self._perceiver = self._perceiver, loaded
-        self._sizes, self._level = {}, None
+        self._level, self._bytes = None, 0
         return f'{old.fingerprint} -> {loaded.fingerprint}'
 
     # The worker's thread
@@ -195,31 +192,27 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
         }
 
     def _encoded(self, seen: Seen) -> EncodedMessage | None:
-        """Return the message of the finest level that fits, None if even the coarsest does not.
-
-        A level whose last message was too large is tried again after a while: sizes depend on what
-        there is to see, and every try costs a run of the network.
-        """
-        perceiver = self._perceiver  # the same for all levels of an image
+        """Return the message of the finest level that fits, None if even the coarsest does not."""
+        perceiver, limit = self._perceiver, self.settings.values.max_bytes_per_frame
         assert perceiver is not None
-        limit, levels = self.settings.values.max_bytes_per_frame, perceiver.levels
-        now_s = time.monotonic()
-        if now_s > self._retry_s:
-            self._sizes, self._retry_s = {}, now_s + _RETRY_S
-        tried = [v for v in levels[:-1] if not limit or self._sizes.get(v, 0) <= limit]
+        image = np.asarray(seen.frame.image, np.uint8)
+        views = perceiver.at_levels(image, seen.camera, perceiver.levels)
         fitted = finest_that_fits(
-            [*tried, levels[-1]], lambda level: self._message(perceiver, seen, level), limit
+            perceiver.levels,
+            lambda level: self._message(perceiver.fingerprint, seen, level, views[level]),
+            limit,
         )
-        return None if fitted is None else fitted.message
+        if fitted is None:
+            return None
+        self._level, self._bytes = perceiver.levels[fitted.level_index], len(fitted.message.data)
+        return fitted.message
 
     def _message(
-        self, perceiver: RoadsidePerceiver, seen: Seen, level: tuple[int, int]
+        self, fingerprint: str, seen: Seen, level: tuple[int, int], view: RoadsideView
     ) -> EncodedMessage:
         values: Any = self.settings.values
         frame, camera = seen
-        view = perceiver(np.asarray(frame.image, np.uint8), camera, level)
         self._sequence += 1
-        self._level = level
         features = InfrastructureFeatures(
             features=view.features,
             level=level,
@@ -232,13 +225,11 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
             world_frame=values.world_frame,
             sender_id=values.sender_id,
             sequence=self._sequence,
-            fingerprint=perceiver.fingerprint,
+            fingerprint=fingerprint,
             stamp_ns=frame.stamp_ns,
             frame_id=frame.frame_id,
         )
-        message = pack(features, kind=values.feature_kind, codec=values.codec, key=self._key)
-        self._sizes[level] = len(message.data)
-        return message
+        return pack(features, kind=values.feature_kind, codec=values.codec, key=self._key)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -24,7 +24,7 @@ from thermal_perception.postprocess.boxes_3d import upright_boxes
 from thermal_perception.preprocess.views import ViewConfig, ViewPreprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -177,13 +177,24 @@ class RoadsidePerceiver(_Part):
             PreprocessError: if it is not of the camera's size.
             CheckpointError: if the model has no such level.
         """
+        return self.at_levels(image, camera, [level])[level]
+
+    def at_levels(
+        self, image: NDArray[np.uint8], camera: Camera, levels: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], RoadsideView]:
+        """Return the features of an image at several levels, for little more than those of one.
+
+        Raises as a call does.
+        """
         with self._lock:
             prepared = self._preprocess(image, camera)
-            options: dict[str, Any] = {'level': self._level(level)}
-            (features,) = self._backend(prepared.image[None], **options)
-            return RoadsideView(
-                features[0].numpy(), prepared.resize_factor, self._preprocess.config.padded_size
-            )
+            options: dict[str, Any] = {'levels': [self._level(level) for level in levels]}
+            found = self._backend(prepared.image[None], **options)
+            size = self._preprocess.config.padded_size
+            return {
+                level: RoadsideView(features[0].numpy(), prepared.resize_factor, size)
+                for level, features in zip(levels, found)
+            }
 
 
 class VehiclePerceiver(_Part):
@@ -308,8 +319,8 @@ class _Roadside(nn.Module):
         super().__init__()
         self.part = model.infrastructure
 
-    def forward(self, image: Tensor, *, level: CompressionLevel) -> tuple[Tensor, ...]:
-        return self.part(image, level)
+    def forward(self, image: Tensor, *, levels: Sequence[CompressionLevel]) -> tuple[Tensor, ...]:
+        return self.part.at_levels(image, levels)
 
 
 class _Vehicle(nn.Module):

@@ -22,6 +22,8 @@ from thermal_perception.models.emiff.neck import VoxelNeck
 from thermal_perception.models.fpn import FeaturePyramid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thermal_perception.models.emiff.config import CompressionLevel, EmiffConfig
 
 STRIDES = (4, 8, 16, 32)
@@ -107,8 +109,12 @@ class InfrastructurePart(nn.Module):
         """
         if level is None:
             return tuple(self.encoder(image))
+        return self.at_levels(image, [level])
+
+    def at_levels(self, image: Tensor, levels: Sequence[CompressionLevel]) -> tuple[Tensor, ...]:
+        """Return the tensor of a message for each level, of one look at the image."""
         (finest,) = self.encoder(image, STRIDES[:1])
-        return (self.compress[level.name](finest),)
+        return tuple(self.compress[level.name](finest) for level in levels)
 
 
 class VehiclePart(nn.Module):
