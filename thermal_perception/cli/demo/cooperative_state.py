@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any, NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
-from thermal_perception.cli.demo.state import DemoState, NodeReport, report_of
+from thermal_perception.cli.demo.state import CountingState, NodeReport, report_of
 from thermal_perception.evaluation.boxes_3d import overlaps_bev
 from thermal_perception.evaluation.matching import MatchCount
 from thermal_perception.evaluation.messages import to_boxes_3d
@@ -39,16 +38,13 @@ class Scene(NamedTuple):
     alone: Boxes3D | None
 
 
-class Boxes3DState(DemoState['Boxes3D']):
+class Boxes3DState(CountingState['Boxes3D']):
     """Counts 3D boxes, and those that were right."""
 
     def __init__(self, ground: Ground) -> None:
         """Start from nothing; objects off `ground` do not count."""
         super().__init__()
         self._ground = ground
-        self._by_class: Counter[str] = Counter()
-        self._now: Counter[str] = Counter()
-        self.matches = MatchCount()
 
     def read_answer(self, message: Any) -> Boxes3D:
         """Read vision_msgs/Detection3DArray."""
@@ -57,30 +53,6 @@ class Boxes3DState(DemoState['Boxes3D']):
     def read_truth(self, message: Any) -> Boxes3D:
         """Read vision_msgs/Detection3DArray, and keep what is on the ground."""
         return on_ground(to_boxes_3d(message), self._ground)
-
-    @property
-    def found(self) -> bool:
-        """True once there was a box."""
-        return bool(self._by_class)
-
-    @property
-    def now_by_class(self) -> Mapping[str, float]:
-        """Number of boxes of each class in the latest answer."""
-        return self._now
-
-    @property
-    def by_class(self) -> Mapping[str, float]:
-        """Number of boxes of each class in all."""
-        return self._by_class
-
-    @property
-    def scores(self) -> Mapping[str, float | None]:
-        """Precision and recall; None while they are unknown."""
-        return {'precision': self.matches.precision, 'recall': self.matches.recall}
-
-    def _count(self, answer: Boxes3D) -> None:
-        self._now = Counter(answer.class_names[label] for label in answer.labels)
-        self._by_class += self._now
 
     def _compare(self, answer: Boxes3D, truth: Boxes3D) -> None:
         self.matches += count_overlaps(on_ground(answer, self._ground), truth)
@@ -159,8 +131,6 @@ class CooperativeState(Boxes3DState):
         """Return what is for the summary."""
         return {
             **super().to_json(),
-            'boxes_by_class': dict(self.by_class),
-            **self.scores,
             'longest_pause_s': self.longest_pause_s,
             'alone': {'frames': self.alone.frames, **self.alone.scores},
             'nodes': {name: dict(report.values) for name, report in self.others.items()},

@@ -24,6 +24,7 @@ _SEVERITY = ('OK', 'WARN', 'STALE', 'ERROR')
 
 
 T = TypeVar('T', bound='Boxes3D | Detections | SegmentationMask')
+B = TypeVar('B', bound='Boxes3D | Detections')
 
 
 @dataclass(frozen=True)
@@ -198,30 +199,21 @@ class DemoState(ABC, Generic[T]):
             del own[next(iter(own))]
 
 
-class BoxState(DemoState['Detections']):
-    """Counts boxes, and those that were right.
+class CountingState(DemoState[B]):
+    """Counts boxes, flat or not, and those that were right.
 
     Attributes:
         boxes: how many in all.
         matches: with the objects of the truth.
     """
 
-    def __init__(self, *, live: bool = True, rules: MatchingRules | None = None) -> None:
-        """Start from nothing; `rules` say which objects count, `live` as in `DemoState`."""
+    def __init__(self, *, live: bool = True) -> None:
+        """Start from nothing; `live` as in `DemoState`."""
         super().__init__(live=live)
-        self._rules = rules or MatchingRules()
         self._by_class: Counter[str] = Counter()
         self._now: Counter[str] = Counter()
         self.boxes = 0
         self.matches = MatchCount()
-
-    def read_answer(self, message: Any) -> Detections:
-        """Read vision_msgs/Detection2DArray."""
-        return to_detections(message)
-
-    def read_truth(self, message: Any) -> Detections:
-        """Read vision_msgs/Detection2DArray; the scores are visible fractions."""
-        return to_detections(message)
 
     @property
     def found(self) -> bool:
@@ -230,7 +222,7 @@ class BoxState(DemoState['Detections']):
 
     @property
     def now_by_class(self) -> Mapping[str, float]:
-        """Number of boxes of each class in the latest image."""
+        """Number of boxes of each class in the latest answer."""
         return self._now
 
     @property
@@ -248,10 +240,27 @@ class BoxState(DemoState['Detections']):
         found = {'boxes': self.boxes, 'boxes_by_class': dict(self._by_class)}
         return {**super().to_json(), **found, **self.scores}
 
-    def _count(self, answer: Detections) -> None:
+    def _count(self, answer: B) -> None:
         self.boxes += len(answer)
         self._now = Counter(answer.class_names[label] for label in answer.labels)
         self._by_class += self._now
+
+
+class BoxState(CountingState['Detections']):
+    """Counts boxes in images."""
+
+    def __init__(self, *, live: bool = True, rules: MatchingRules | None = None) -> None:
+        """Start from nothing; `rules` say which objects count, `live` as in `DemoState`."""
+        super().__init__(live=live)
+        self._rules = rules or MatchingRules()
+
+    def read_answer(self, message: Any) -> Detections:
+        """Read vision_msgs/Detection2DArray."""
+        return to_detections(message)
+
+    def read_truth(self, message: Any) -> Detections:
+        """Read vision_msgs/Detection2DArray; the scores are visible fractions."""
+        return to_detections(message)
 
     def _compare(self, answer: Detections, truth: Detections) -> None:
         self.matches += count_matches(answer, truth, self._rules)
