@@ -401,6 +401,14 @@ def test_the_old_model_stays_where_another_cannot_be_loaded(link, checkpoint, si
     link.graph.until(lambda: link.graph.status(name)[0] != 'ERROR')
 
 
+def test_both_say_where_their_network_runs(link):
+    link.vehicle(device='cpu')
+    link.graph.until(lambda: link.graph.value('perception', 'device') == 'cpu')
+    assert link.graph.value('perception', 'backend') == 'torch fp32'
+    link.roadside(device='cpu')
+    link.graph.until(lambda: link.graph.value('features', 'backend') == 'torch fp32')
+
+
 def test_labels_and_threshold_are_told_to_who_comes_late(link):
     link.vehicle()
     infos = link.graph.listen(LabelInfo, '/emiff_vehicle/label_info', LATCHED)

@@ -131,12 +131,14 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
                 Finding(Level.WARN, f'{over} images not sent: even the coarsest is too large')
             )
         report: dict[str, Any] = {'state': state}
-        if self._work is not None:
+        if self._work is not None and self._perceiver is not None:
             failed = {k: v for k, v in self._work.events.recent.items() if k.startswith('failed')}
             if failed:
                 findings.append(Finding(Level.ERROR, f'images not processed: {failed}'))
             level = self._level
             report |= {
+                'device': self._perceiver.device,
+                'backend': self._perceiver.backend,
                 'sender': self.settings.values.sender_id,
                 'signed': self._key is not None,
                 'level': 'none' if level is None else f'c={level[0]} s={level[1]}',

@@ -184,7 +184,10 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
 
     def _values(self, state: str) -> dict[str, Any]:
         values: dict[str, Any] = {'state': state}
-        return values if self._work is None else {**values, **self._work.values()}
+        if self._work is None or self._perceiver is None:
+            return values
+        where = {'device': self._perceiver.device, 'backend': self._perceiver.backend}
+        return {**values, **where, **self._work.values()}
 
     def _link_health(self, state: str, *, active: bool) -> Health:
         """Tell whether features come and are used, and why not."""

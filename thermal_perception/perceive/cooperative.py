@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from thermal_perception.backends import Backend
     from thermal_perception.geometry.camera import Camera
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.models.emiff.network import EmiffOutput, VehiclePart
@@ -118,6 +119,8 @@ class _Part:
         levels: (c, s) of its compression levels, finest first.
     """
 
+    _backend: Backend
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Build the network.
 
@@ -147,6 +150,16 @@ class _Part:
         if num_threads is not None:
             torch.set_num_threads(num_threads)
         return cls(load_checkpoint(path), device=device)  # type: ignore[call-arg]
+
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return self._backend.device
+
+    @property
+    def backend(self) -> str:
+        """Run-time and precision, for example `torch fp32`."""
+        return f'{self._backend.name} {self._backend.precision}'
 
     def _level(self, pair: tuple[int, int]) -> CompressionLevel:
         """Return a level of the model."""

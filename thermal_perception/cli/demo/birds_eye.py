@@ -115,7 +115,7 @@ class BirdsEye:
         for x in np.arange(np.ceil(self.ahead_m[0] / 10) * 10, self.ahead_m[1], 10.0):
             row = round(float(self.pixels(np.array((x, 0.0)))[1]))
             cv2.line(picture, (0, row), (picture.shape[1], row), _LINES)
-            cv2.putText(picture, f'{x:.0f} m', (4, row - 3), _FONT, 0.35, _LINES, 1, cv2.LINE_AA)
+            cv2.putText(picture, f'{int(x)} m', (4, row - 3), _FONT, 0.35, _LINES, 1, cv2.LINE_AA)
         for y in np.arange(np.ceil(self.aside_m[0] / 10) * 10, self.aside_m[1], 10.0):
             column = round(float(self.pixels(np.array((0.0, y)))[0]))
             cv2.line(picture, (column, 0), (column, picture.shape[0]), _LINES)
