@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LINK_FIELDS = ('delay_s', 'jitter_s', 'loss', 'held', 'held_s', 'bytes_per_s', 'queue_bytes')
+_FATES = ('received', 'delivered', 'lost', 'queue full', 'cut', 'disabled', 'failed')
 
 
 class _OnTheWay(NamedTuple):
     data: bytes
     sent_s: float
+    cuts: int  # how often the link had been cut when it was sent
 
 
 class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
@@ -44,6 +46,8 @@ class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
         self._events = EventCounter(lambda: self.reports)
         self._times = StageTimes(1)
         self._rate = RateMeter()
+        self._cuts = 0
+        self.settings.on_change(self._on_change)
 
     # Life cycle
 
@@ -59,7 +63,7 @@ class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
             **{name: getattr(values, name) for name in _LINK_FIELDS}, seed=values.seed
         )
         self._link, self._rate = Link(config), RateMeter()
-        self._deliveries = Deliveries(self._deliver)
+        self._deliveries = Deliveries(self._deliver, self._on_failure)
         self._subscription = self.create_subscription(
             CompressedImage,
             'features',
@@ -92,6 +96,8 @@ class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
         findings = self.state_findings()
         if values.cut:
             findings.append(Finding(Level.WARN, 'cut on request'))
+        if failed := self._events.recent['failed']:
+            findings.append(Finding(Level.ERROR, f'{failed} messages could not be delivered'))
         if full := self._events.recent['queue full']:
             findings.append(Finding(Level.WARN, f'{full} messages were too much for the link'))
         state = self.state if self.enabled else 'disabled by ~/enable'
@@ -99,10 +105,7 @@ class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
             'state': state,
             'output rate [Hz]': self._rate.hz,
             **{name: getattr(values, name) for name in _LINK_FIELDS},
-            **{
-                name: totals.get(name, 0)
-                for name in ('received', 'delivered', 'lost', 'queue full', 'cut')
-            },
+            **{name: totals.get(name, 0) for name in _FATES},
             'bytes received': totals.get('bytes received', 0),
             'bytes delivered': totals.get('bytes delivered', 0),
             **latency_values(self._times.summary),
@@ -116,21 +119,25 @@ class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
         assert self._deliveries is not None
         self._events.add('received')
         self._events.add('bytes received', len(data))
-        if self.settings.values.cut or not self.enabled:
-            self._events.add('cut')
-            return
         now_s = self._deliveries.now_s()
-        arrives = self._link.send(len(data), now_s)
-        if isinstance(arrives, str):
+        arrives = self._link.send(len(data), now_s)  # also when cut: what is drawn stays the same
+        if not self.enabled:
+            self._events.add('disabled')
+        elif self.settings.values.cut:
+            self._events.add('cut')
+        elif isinstance(arrives, str):
             self._events.add(arrives)
         else:
-            self._deliveries.put(_OnTheWay(data, now_s), arrives)
+            self._deliveries.put(_OnTheWay(data, now_s, self._cuts), arrives)
+
+    def _on_change(self, values: SimulatedLinkParameters) -> None:
+        self._cuts += values.cut
 
     # The thread of the deliveries
 
     def _deliver(self, message: _OnTheWay, now_s: float) -> None:
         """Hand a message on, unless the link was cut while it was on the way."""
-        if self.settings.values.cut:
+        if message.cuts != self._cuts:
             self._events.add('cut')
             return
         self._publisher.publish(message.data)
@@ -138,6 +145,11 @@ class SimulatedLinkNode(ManagedNode[SimulatedLinkParameters]):
         self._events.add('bytes delivered', len(message.data))
         self._times.add({'on the way': now_s - message.sent_s})
         self._rate.tick()
+
+    def _on_failure(self, message: _OnTheWay, error: Exception) -> None:
+        if self.context.ok():  # else the process is being ended
+            self._events.add('failed')
+            self.throttled.error('failed', f'{type(error).__name__}: {error}')
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -83,6 +83,28 @@ def test_a_moment_is_complete_when_the_vehicle_alone_has_answered_or_passed_it_b
     assert [scene.found.stamp_ns for scene in state.complete_scenes()] == [3]
 
 
+def test_a_vehicle_alone_that_is_ahead_is_waited_for():
+    state = CooperativeState(GROUND)
+    for stamp in (1, 2, 3):
+        state.take_truth(boxes((10, 0), stamp_ns=stamp))
+        state.take_alone(boxes((20, 0), stamp_ns=stamp), 1.0)
+        assert state.complete_scenes() == []
+    for stamp in (1, 2, 3):
+        state.take_answer(boxes((10, 0), stamp_ns=stamp), 2.0)
+        (scene,) = state.complete_scenes()
+        assert scene.found.stamp_ns == scene.alone.stamp_ns == stamp
+
+
+def test_a_node_in_error_is_named():
+    state = CooperativeState(GROUND)
+    state.take_other('emiff_infrastructure', [status('features', b'\x00', 'active')])
+    assert state.error == ''
+    state.take_other('emiff_infrastructure', [status('features', b'\x02', 'no such file')])
+    assert state.error == 'emiff_infrastructure: no such file'
+    state.take_report([status('perception', b'\x02', 'out of memory')])
+    assert state.error == 'out of memory; emiff_infrastructure: no such file'
+
+
 def test_moments_do_not_wait_for_ever_for_a_vehicle_that_is_silent():
     state = CooperativeState(GROUND)
     for stamp in range(20):
@@ -113,10 +135,12 @@ def test_facts_tell_of_the_link_and_what_it_gives():
     roadside = status('features', b'\x00', 'active', bytes_per_frame='1317', level='c=16 s=1')
     state.take_other('emiff_infrastructure', [roadside])
     state.take_other('simulated_link', [])
-    state.take_report([status('v2x', b'\x00', 'active', weight='0.75', coverage='0.31')])
+    assert state.facts['features used'] == 'none'
+    used = {'sender': 'pole', 'feature_age_[s]': '0.4', 'weight': '0.75', 'coverage': '0.31'}
+    state.take_report([status('v2x', b'\x00', 'active', **used)])
     facts = state.facts
     assert facts['link'] == 'WARN  cut on request'
     assert facts['over the air'] == '23.4 kB sent, 11.7 kB arrived'
     assert facts['a message'] == '1317 bytes, c=16 s=1'
-    assert facts['features'] == '- s old, weight 0.75, cover 0.31'
+    assert facts['features used'] == '0.4 s old, weight 0.75, cover 0.31'
     assert facts['vehicle alone'] == '- recall, - precision'

@@ -228,6 +228,7 @@ def test_halo_of_ramps_by_hand(slope, beyond):
 def test_small_images_have_fewer_sizes():
     flat = rising(0.0, 11)
     assert halo(flat, flat, rising(1.0, 11)) == pytest.approx((1 + 2) / 2)  # 11, 5, and 2 is none
+    assert math.isnan(halo(*[rising(0.0, 2)] * 3))
 
 
 def test_a_weighted_mean_has_no_halo_and_a_ring_beside_a_lamp_has():

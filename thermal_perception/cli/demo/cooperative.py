@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from thermal_perception.cli.processes import Child, Children
 
 ALONE = 'vehicle_alone'
-_OTHERS = ('emiff_infrastructure', 'simulated_link')
+_OTHERS = ('emiff_infrastructure', 'simulated_link', ALONE)
 _SIZE = (540, 960)
 _PANEL = (360, 640)  # height and width of each camera in the video
 _KEPT = 30  # images that wait for their boxes
@@ -93,12 +93,12 @@ class CooperativeShow(Show):
         pole = pole_camera(self.seed, size=_SIZE).T_world_camera
         assert pole is not None
         rig = default_rig('intersection', rgb_size=_SIZE)
-        # A busy machine is slow, not wrong: the world waits for it.
+        # A busy machine is slow; while the link is cut, what came before must still grow too old.
         vehicle = {
             **model,
             'T_base_camera': _numbers(rig.rgb.T_base_camera),
-            'max_feature_age_s': 5.0,
-            'fade_from_s': 5.0,
+            'max_feature_age_s': 2.0,
+            'fade_from_s': 1.5,
         }
         infra = {'rgb/image_raw': 'infra/image_raw', 'rgb/camera_info': 'infra/camera_info'}
         children.start(

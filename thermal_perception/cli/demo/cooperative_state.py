@@ -91,6 +91,8 @@ class CooperativeState(Boxes3DState):
         """Count an answer of the vehicle alone."""
         self.alone.take_answer(answer, now_s)
         self._alone_by_stamp[answer.stamp_ns] = answer
+        while len(self._alone_by_stamp) > self.waiting:
+            del self._alone_by_stamp[next(iter(self._alone_by_stamp))]
 
     def take_other(self, name: str, statuses: Sequence[Any]) -> None:
         """Take what another node says of itself."""
@@ -106,23 +108,33 @@ class CooperativeState(Boxes3DState):
         ):
             found, truth = self._pending.pop(0)
             scenes.append(Scene(truth, found, self._alone_by_stamp.get(found.stamp_ns)))
-        oldest = self._pending[0][0].stamp_ns if self._pending else newest
-        self._alone_by_stamp = {s: b for s, b in self._alone_by_stamp.items() if s >= oldest}
+        if scenes:
+            last = scenes[-1].found.stamp_ns
+            self._alone_by_stamp = {s: b for s, b in self._alone_by_stamp.items() if s > last}
         return scenes
+
+    @property
+    def error(self) -> str:
+        """Why a node cannot work, empty if none says so."""
+        errors = [f'{n}: {r.message}' for n, r in self.others.items() if r.level == 'ERROR']
+        return '; '.join([*([super().error] if super().error else []), *errors])
 
     @property
     def facts(self) -> Mapping[str, str]:
         """How the link is and what it gives."""
         own, link = self.node.values, self.others.get('simulated_link', NodeReport())
         roadside = self.others.get('emiff_infrastructure', NodeReport())
+        used = 'none'
+        if own.get('sender', 'none') != 'none':
+            age, weight, cover = (own[key] for key in ('feature age [s]', 'weight', 'coverage'))
+            used = f'{age} s old, weight {weight}, cover {cover}'
         sent, arrived = (link.values.get(f'bytes {w}', '0') for w in ('received', 'delivered'))
         return {
             'link': f'{link.level}  {link.message}',
             'over the air': f'{_kilobytes(sent)} sent, {_kilobytes(arrived)} arrived',
             'a message': f'{roadside.values.get("bytes per frame", "-")} bytes, '
             f'{roadside.values.get("level", "-")}',
-            'features': f'{own.get("feature age [s]", "-")} s old, '
-            f'weight {own.get("weight", "-")}, cover {own.get("coverage", "-")}',
+            'features used': used,
             'vehicle alone': f'{_percent(self.alone.matches.recall)} recall, '
             f'{_percent(self.alone.matches.precision)} precision',
         }

@@ -94,8 +94,7 @@ def _has_answers(state: DemoState[Any], _: Any) -> bool:
 
 
 def _error(state: DemoState[Any], _: Any) -> str:
-    """Return why the node cannot answer, empty if it does not say so."""
-    return state.node.message if state.node.level == 'ERROR' else ''
+    return state.error
 
 
 def _draw(screen: Screen, moment: Moment, state: DemoState[Any], overlay: Any) -> None:

@@ -144,6 +144,11 @@ class DemoState(ABC, Generic[T]):
         """Take what one image shows."""
         self._meet(self._truths, truth)
 
+    @property
+    def error(self) -> str:
+        """Why the node cannot answer, empty if it does not say so."""
+        return self.node.message if self.node.level == 'ERROR' else ''
+
     # What a kind of answer brings
 
     @property

@@ -86,7 +86,7 @@ def halo(
             break
         beyond = (_beyond([_slope(image, axis) for image in images]) for axis in (0, 1))
         found.append(sum(float(part.mean()) for part in beyond))
-    return sum(found) / len(found)
+    return sum(found) / len(found) if found else float('nan')
 
 
 def _slope(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

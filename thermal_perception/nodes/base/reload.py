@@ -41,6 +41,7 @@ class ModelReload(Generic[M]):
         self._node, self._hooks = node, hooks
         self._loading = False
         self._failure = ''
+        self._lives = 0  # of the node: what was loaded in another one is of no use
         # A group of its own: others must run while the callback waits for its thread.
         self._service = node.create_service(
             Trigger, '~/reload_model', self._on_call, callback_group=ReentrantCallbackGroup()
@@ -52,8 +53,9 @@ class ModelReload(Generic[M]):
         return [Finding(Level.ERROR, self._failure)] if self._failure else []
 
     def forget(self) -> None:
-        """Forget a failure, with the model that it left in place."""
+        """Forget a failure, and what is being loaded: the node gives its model back."""
         self._failure = ''
+        self._lives += 1
 
     async def _on_call(self, request: Trigger.Request, response: Trigger.Response) -> Any:
         del request
@@ -62,12 +64,15 @@ class ModelReload(Generic[M]):
                 'a model is being loaded already' if self._loading else 'not configured'
             )
             return response
-        self._loading = True
+        self._loading, life = True, self._lives
         loaded: Future[Any] = Future()
         loaded.add_done_callback(self._wake)
         threading.Thread(target=self._load, args=(loaded,), daemon=True).start()
         outcome: Any = await loaded  # images and diagnostics go on meanwhile
         self._loading = False
+        if life != self._lives:
+            response.message = 'the node was cleaned up meanwhile'
+            return response
         return self._exchange(outcome, response)
 
     def _load(self, loaded: Future[Any]) -> None:
@@ -86,8 +91,6 @@ class ModelReload(Generic[M]):
             response.message = f'{loaded}; the old model stays'
             self._failure = f'reload failed: {response.message}'
             self._node.get_logger().error(self._failure)
-        elif not self._hooks.running():
-            response.message = 'the node was cleaned up meanwhile'
         else:
             response.message = self._hooks.exchange(loaded)
             response.success = True

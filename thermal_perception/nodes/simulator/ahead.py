@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Generic, TYPE_CHECKING, TypeVar
 
 from thermal_perception.nodes.base.worker import Worker
@@ -26,10 +27,16 @@ class Ahead(Generic[T]):
     """
 
     def __init__(
-        self, make: Callable[[int], T], on_failure: Callable[[int, Exception], None]
+        self, make: Callable[[int], T], on_failure: Callable[[int, Exception], bool]
     ) -> None:
-        """Start; `make` is called in the thread, and so is `on_failure` for what it raises."""
+        """Start.
+
+        Args:
+            make: makes a thing; called in the thread.
+            on_failure: gets what `make` raises, there too; tells whether to go on.
+        """
         self.taken = -_AHEAD
+        self._lock = Lock()
         self._make, self._on_failure = make, on_failure
         self._requests: NewestSlot[int] = NewestSlot('all')
         self._made: NewestSlot[T] = NewestSlot('all')
@@ -50,12 +57,13 @@ class Ahead(Generic[T]):
         self._worker.stop(_STOP_TIMEOUT_S)
 
     def _request(self) -> None:
-        self._requests.put(self.taken + _AHEAD)
-        self.taken += 1
+        with self._lock:
+            self._requests.put(self.taken + _AHEAD)
+            self.taken += 1
 
     def _work(self, number: int) -> None:
         self._made.put(self._make(number))
 
     def _fail(self, number: int, error: Exception) -> None:
-        self._on_failure(number, error)
-        self._request()
+        if self._on_failure(number, error):
+            self._request()

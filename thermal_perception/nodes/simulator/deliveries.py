@@ -20,9 +20,18 @@ class Deliveries(Generic[T]):
     now_s = staticmethod(time.monotonic)
     """The clock of all times."""
 
-    def __init__(self, deliver: Callable[[T, float], None]) -> None:
-        """Start; `deliver` gets each thing and the time, in the order in which they are due."""
-        self._deliver = deliver
+    def __init__(
+        self,
+        deliver: Callable[[T, float], None],
+        on_failure: Callable[[T, Exception], None],
+    ) -> None:
+        """Start.
+
+        Args:
+            deliver: gets each thing and the time, in the order in which they are due.
+            on_failure: gets what could not be delivered; the others go on.
+        """
+        self._deliver, self._on_failure = deliver, on_failure
         self._due: list[tuple[float, int, T]] = []
         self._number = count()
         self._changed = threading.Condition()
@@ -45,8 +54,11 @@ class Deliveries(Generic[T]):
         return len(self._due)
 
     def _run(self) -> None:
-        while (item := self._next()) is not None:
-            self._deliver(*item)
+        while (due := self._next()) is not None:
+            try:
+                self._deliver(*due)
+            except Exception as error:
+                self._on_failure(due[0], error)
 
     def _next(self) -> tuple[T, float] | None:
         """Wait for the next thing that is due; None once closed."""

@@ -93,10 +93,12 @@ class SimulatorNode(ManagedNode[P], Generic[P, M]):
         values = self.settings.values
         return self.take(values.start_s + number / values.rate_hz)
 
-    def _on_failure(self, number: int, error: Exception) -> None:
-        if self.context.ok():
-            self._events.add('failed')
-            self.throttled.error('render', f'picture {number}: {type(error).__name__}: {error}')
+    def _on_failure(self, number: int, error: Exception) -> bool:
+        if not self.context.ok():
+            return False  # the process is being ended
+        self._events.add('failed')
+        self.throttled.error('render', f'picture {number}: {type(error).__name__}: {error}')
+        return True
 
     # The executor's thread
 
