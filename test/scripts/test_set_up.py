@@ -210,7 +210,7 @@ def test_every_node_lies_where_ros2_run_and_launch_files_look(parts, tmp_path, m
     places = tmp_path / '.venv' / 'lib' / 'thermal_perception'
     assert {place.name for place in places.iterdir()} == {
         'e2e_mfd', 'emiff_infrastructure', 'emiff_vehicle', 'fusion_detr', 'rgbt_segmentation',
-        'simulated_cameras', 'thermal-perception'}
+        'simulated_cameras', 'simulated_crossing', 'simulated_link', 'thermal-perception'}
 
 
 def test_step_runs_once_and_again_when_its_key_changes_or_it_failed(parts, tmp_path, capsys):
