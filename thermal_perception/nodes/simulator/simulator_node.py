@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Generic, TYPE_CHECKING, TypeVar
 
 from thermal_perception.nodes.base.diagnostics import Finding, Health, Level
@@ -17,7 +18,7 @@ P = TypeVar('P', bound=SimulatorParameters)
 M = TypeVar('M')
 
 
-class SimulatorNode(ManagedNode[P], Generic[P, M]):
+class SimulatorNode(ManagedNode[P], ABC, Generic[P, M]):
     """Sends moments of a scene, one by one.
 
     Moment number n shows the scene at `start_s + n / rate_hz`, whatever the machine can do: on a
@@ -36,13 +37,13 @@ class SimulatorNode(ManagedNode[P], Generic[P, M]):
 
     # What a subclass does
 
+    @abstractmethod
     def take(self, time_s: float) -> M:
         """Take the pictures of a time of the scene."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, moment: M, stamp_ns: int) -> None:
         """Publish them."""
-        raise NotImplementedError
 
     # Life cycle
 
