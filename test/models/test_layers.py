@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from thermal_perception.models.layers import (
     channels_last,
     conv_bn,
+    depthwise_conv2d,
     FoldingConv2d,
     FrozenBatchNorm2d,
     masked_group_norm,
@@ -48,6 +49,19 @@ def test_pointwise_convolution_of_a_channels_last_map_equals_the_plain_one():
     assert_close(folded, apart)
     expected = torch.autograd.grad(apart.square().sum(), parameters)
     assert_close(torch.autograd.grad(folded.square().sum(), parameters), expected)
+
+
+def test_depthwise_convolution_keeps_single_precision_where_it_trains_under_autocast():
+    x, weight, bias = torch.randn(2, 4, 9, 9), torch.randn(4, 1, 3, 3), torch.randn(4)
+    weight.requires_grad_()
+    expected = torch.nn.functional.conv2d(x, weight, bias, 2, 1, 1, 4)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        training = depthwise_conv2d(x, weight, bias, stride=2, padding=1)
+        with torch.no_grad():
+            predicting = depthwise_conv2d(x, weight, bias, stride=2, padding=1)
+    assert training.dtype == torch.float32 and torch.equal(training, expected)
+    assert predicting.dtype == torch.bfloat16
+    assert_close(predicting.float(), expected, rtol=0.02, atol=0.05)
 
 
 def test_group_norm_with_padding_equals_the_norm_of_the_valid_part():

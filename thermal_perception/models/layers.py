@@ -82,6 +82,31 @@ def masked_group_norm(x: Tensor, norm: nn.GroupNorm, valid: Tensor) -> Tensor:
     return (y * norm.weight[:, None, None] + norm.bias[:, None, None]).to(x.dtype)
 
 
+def depthwise_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+) -> Tensor:
+    """Convolve every channel of (B, C, H, W) by itself; `weight` is (C, 1, k, k).
+
+    Under autocast on a CPU it keeps single precision while gradients are wanted: oneDNN has no
+    kernels for theirs in half precision, which take ten times as long.
+    """
+
+    def convolve(x: Tensor) -> Tensor:
+        return F.conv2d(x, weight, bias, stride, padding, dilation, len(weight))
+
+    on_cpu = x.device.type == 'cpu'
+    if not (on_cpu and torch.is_grad_enabled() and torch.is_autocast_enabled('cpu')):
+        return convolve(x)
+    with torch.autocast('cpu', enabled=False):
+        return convolve(x.float())
+
+
 class FoldingConv2d(nn.Conv2d):
     """Convolution that can be called with another weight and bias, see `conv_bn`."""
 

@@ -15,6 +15,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from thermal_perception.models.backbones.base import Backbone, STRIDES
+from thermal_perception.models.layers import depthwise_conv2d
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
-        y = self.conv_dw(x).permute(0, 2, 3, 1)  # [batch, height, width, channels]
+        conv, dilation = self.conv_dw, self.conv_dw.dilation[0]
+        y = depthwise_conv2d(
+            x, conv.weight, conv.bias, padding=3 * dilation, dilation=dilation
+        ).permute(0, 2, 3, 1)  # [batch, height, width, channels]
         return x + self.mlp(self.norm(y)).permute(0, 3, 1, 2)
 
 

@@ -15,7 +15,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from thermal_perception.models.backbones.base import Backbone, fold_into_norm, STRIDES
-from thermal_perception.models.layers import conv_bn, FrozenBatchNorm2d
+from thermal_perception.models.layers import conv_bn, depthwise_conv2d, FrozenBatchNorm2d
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,23 +47,28 @@ _relu6 = partial(F.relu6, inplace=True)
 
 
 class SamePadConv2d(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding, which is uneven for stride 2 on even sizes."""
+    """Convolution with TensorFlow's SAME padding, which is uneven for stride 2 on even sizes.
+
+    Its groups are one, or as many as it has channels.
+    """
 
     def forward(
         self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
     ) -> Tensor:
         """Convolve (B, C, H, W), optionally with replaced weight and bias (folded norm)."""
         weight = self.weight if weight is None else weight
+        convolve = F.conv2d if self.groups == 1 else depthwise_conv2d
         k, s = self.kernel_size[0], self.stride[0]
         if s == 1:
             d = self.dilation[0]
-            return F.conv2d(x, weight, bias, 1, d * (k // 2), d, self.groups)
+            return convolve(x, weight, bias, padding=d * (k // 2), dilation=d)
         if s == 2 and not any(n % 2 for n in x.shape[-2:]):
             # One more row and column of zeros in the kernel instead of around the whole map.
-            return F.conv2d(x, F.pad(weight, (1, 0, 1, 0)), bias, 2, k // 2, 1, self.groups)
+            weight = F.pad(weight, (1, 0, 1, 0))
+            return convolve(x, weight, bias, stride=2, padding=k // 2)
         pad_h, pad_w = (max((-(-n // s) - 1) * s + k - n, 0) for n in x.shape[-2:])
         x = F.pad(x, (pad_w // 2, pad_w - pad_w // 2, pad_h // 2, pad_h - pad_h // 2))
-        return F.conv2d(x, weight, bias, s, 0, 1, self.groups)
+        return convolve(x, weight, bias, stride=s)
 
 
 class InvertedResidual(nn.Module):
