@@ -125,3 +125,32 @@ def test_length_of_3d_boxes_is_their_number():
         frame_id='base_link',
     )
     assert len(boxes) == 2
+
+
+def boxes_3d(*x_m, frame_id='lidar', first_track=0):
+    n = len(x_m)
+    centres = np.column_stack((x_m, np.zeros((n, 2)))).reshape(n, 3)
+    return Boxes3D(
+        centres, np.ones((n, 3)), np.zeros(n), np.full(n, 0.5, np.float32), np.zeros(n, np.int64),
+        ('car',), first_track + np.arange(n), 7, frame_id,
+    )  # fmt: skip
+
+
+def test_boxes_are_selected_by_mask_and_by_order():
+    boxes = boxes_3d(1.0, 2.0, 3.0)
+    assert_array_equal(boxes.select(np.array([True, False, True])).centres_m[:, 0], [1, 3])
+    turned = boxes.select(np.array([2, 0]))
+    assert_array_equal(turned.track_ids, [2, 0])
+    assert (turned.stamp_ns, turned.frame_id, len(turned)) == (7, 'lidar', 2)
+    assert len(boxes.select(np.zeros(3, bool))) == 0
+
+
+def test_boxes_are_joined_in_order():
+    joined = boxes_3d(1.0).joined(boxes_3d(5.0, 6.0, first_track=3))
+    assert_array_equal(joined.centres_m[:, 0], [1, 5, 6])
+    assert_array_equal(joined.track_ids, [0, 3, 4])
+
+
+def test_boxes_of_another_frame_are_not_joined():
+    with pytest.raises(ValueError, match="'map'.*'lidar'"):
+        boxes_3d(1.0).joined(boxes_3d(2.0, frame_id='map'))

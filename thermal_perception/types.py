@@ -7,8 +7,8 @@ thermal image, where the centre of the first pixel is (0.5, 0.5) and the image s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TYPE_CHECKING
 
 import numpy as np
 
@@ -235,6 +235,9 @@ class Perception:
     segmentation: SegmentationMask | None = None
 
 
+_ROWS = ('centres_m', 'sizes_m', 'yaws_rad', 'scores', 'labels', 'track_ids')  # of Boxes3D
+
+
 @dataclass(frozen=True, eq=False)
 class Boxes3D:
     """Upright 3D boxes in one frame.
@@ -264,6 +267,25 @@ class Boxes3D:
     def __len__(self) -> int:
         """Return the number of boxes."""
         return len(self.scores)
+
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Boxes3D:
+        """Return some of the boxes: a mask (N,), or indices in the order wanted."""
+        rows: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _ROWS}
+        return replace(self, **rows)
+
+    def joined(self, other: Boxes3D) -> Boxes3D:
+        """Return these boxes and then the other ones; the stamp is that of these.
+
+        Raises:
+            ValueError: if classes or frames differ.
+        """
+        mine, theirs = (self.class_names, self.frame_id), (other.class_names, other.frame_id)
+        if mine != theirs:
+            raise ValueError(f'Boxes3D: found {theirs}, expected {mine} to join')
+        rows: dict[str, Any] = {
+            name: np.concatenate((getattr(self, name), getattr(other, name))) for name in _ROWS
+        }
+        return replace(self, **rows)
 
 
 @dataclass(frozen=True, eq=False)

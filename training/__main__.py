@@ -16,6 +16,7 @@ VERBS = {
     'report': 'one HTML page about a run or a checkpoint',
     'simulate': 'render an annotated data set',
     'simulate-v2x': 'render crossings seen by a vehicle and a pole, as DAIR-V2X-C',
+    'sweep': 'find what a model of vehicle and roadside bears',
 }
 
 

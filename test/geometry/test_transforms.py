@@ -11,6 +11,7 @@ from thermal_perception.errors import GeometryError
 from thermal_perception.geometry.transforms import (
     as_transform,
     compose,
+    displaced_camera,
     from_rotation,
     from_xyz_quat,
     from_xyz_rpy,
@@ -97,6 +98,17 @@ def test_composed_transforms_act_from_right_to_left():
     T_b_c = from_xyz_quat([0, 5, 0, 0, 0, 0, 1])
     assert_allclose(transform_points(compose(T_a_b, T_b_c), [[0, 0, 0]]), [[-4, 0, 0]], atol=1e-12)
     assert_allclose(compose(), np.eye(4))
+
+
+def test_a_displaced_camera_stands_elsewhere_and_looks_another_way():
+    camera = compose(from_xyz_rpy([10, 20, 6], [0, 0.3, 0]), invert(T_OPTICAL_BODY))
+    moved = displaced_camera(invert(camera), x_m=1.0, y_m=-2.0, yaw_rad=np.pi / 2)
+    T_world_camera = invert(moved)
+    assert_allclose(T_world_camera[:3, 3], [11, 18, 6], atol=1e-12)
+    before, after = camera[:3, 2], T_world_camera[:3, 2]  # where it looks: along x, then along y
+    assert_allclose(after, [-before[1], before[0], before[2]], atol=1e-12)
+    same = displaced_camera(invert(camera), x_m=0.0, y_m=0.0, yaw_rad=0.0)
+    assert_allclose(same, invert(camera), atol=1e-12)
 
 
 def test_no_points_stay_no_points():

@@ -12,7 +12,7 @@ from thermal_perception.models.boxes_3d import encode_boxes
 from thermal_perception.models.emiff.anchors import make_anchors
 from thermal_perception.models.emiff.config import AnchorConfig, EmiffConfig, GridConfig
 from thermal_perception.models.emiff.head import HeadOutput
-from thermal_perception.postprocess.boxes_3d import upright_boxes
+from thermal_perception.postprocess.boxes_3d import merged_boxes, upright_boxes
 
 CONFIG = EmiffConfig(grid=GridConfig((0.0, -8.0, -3.0), (32.0, 8.0, 0.6), (32, 16, 12)))
 ANCHORS = make_anchors(CONFIG)
@@ -123,3 +123,18 @@ def test_half_precision(kind):
     head = HeadOutput(*(x.to(kind) for x in head_of((4, 10, 0, 0.75, CAR, 0, 0))))
     found = upright_boxes(**head._asdict(), anchors=ANCHORS, class_names=('car',))
     np.testing.assert_allclose(found.centres_m, [[10.2, -3.1, -0.95]], atol=0.02)
+
+
+def test_late_fusion_keeps_the_better_of_two_boxes_of_one_car_and_what_one_alone_saw():
+    alone = (20.0, 3.0, -1.7, 4.2, 1.8, 1.5, 1.2)
+    beside = (10.5, -3.0, -1.7, 4.0, 1.8, 1.5, 0.4)
+    ego = boxes_of((4, 10, 0, 0.6, CAR, 0, 0), stamp_ns=7, frame_id='lidar')
+    others = (4, 10, 0, 0.8, beside, 0, 0), (11, 20, 1, 0.5, alone, 0, 0)
+    infra = boxes_of(*others, frame_id='lidar')
+    both = merged_boxes(ego, infra)
+    np.testing.assert_allclose(both.scores, [0.8, 0.5], atol=1e-6)
+    np.testing.assert_allclose(both.centres_m[:, 0], [10.5, 20.0], atol=1e-5)
+    assert both.stamp_ns == 7
+    assert len(merged_boxes(ego, infra, nms_iou=1.0)) == 3
+    nothing = boxes_of(frame_id='lidar', score_threshold=0.5)
+    assert len(merged_boxes(nothing, nothing)) == 0

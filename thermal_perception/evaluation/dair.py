@@ -146,8 +146,8 @@ class _Side:
         return _read(path), path
 
     def stamp_ns(self, name: str) -> int:
-        """Return when an image was taken; files count microseconds."""
-        return round(float(_text(self.entry(name), 'image_timestamp', self.where)) * 1000)
+        """Return when an image was taken; files count whole microseconds."""
+        return 1000 * round(float(_text(self.entry(name), 'image_timestamp', self.where)))
 
 
 def _frame(

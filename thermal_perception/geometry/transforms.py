@@ -151,6 +151,26 @@ def compose(*transforms: ArrayLike) -> NDArray[np.float64]:
     return functools.reduce(np.matmul, (as_transform(T) for T in transforms), np.eye(4))
 
 
+def displaced_camera(
+    T_camera_world: ArrayLike, *, x_m: float, y_m: float, yaw_rad: float
+) -> NDArray[np.float64]:
+    """Shift a camera along x and y of the world, and turn it about the z that it stands on.
+
+    Args:
+        T_camera_world: (4, 4) world to the camera.
+        x_m: shift.
+        y_m: shift.
+        yaw_rad: turn, counter-clockwise seen from above.
+
+    Returns:
+        (4, 4) world to the displaced camera.
+    """
+    T_world_camera = invert(T_camera_world)
+    place = T_world_camera[:3, 3]
+    there = from_xyz_rpy(place + np.array((x_m, y_m, 0.0)), (0.0, 0.0, yaw_rad))
+    return invert(compose(there, from_rotation(np.eye(3), -place), T_world_camera))
+
+
 def transform_points(T_target_source: ArrayLike, points_source: ArrayLike) -> NDArray[np.float64]:
     """Express points in another frame.
 

@@ -20,7 +20,7 @@ from thermal_perception.models.emiff.anchors import make_anchors
 from thermal_perception.models.emiff.config import CompressionLevel
 from thermal_perception.models.emiff.lifting import View, voxel_centres
 from thermal_perception.models.emiff.network import Emiff, Message, STRIDES
-from thermal_perception.postprocess.boxes_3d import upright_boxes
+from thermal_perception.postprocess.boxes_3d import merged_boxes, upright_boxes
 from thermal_perception.preprocess.views import ViewConfig, ViewPreprocess
 
 if TYPE_CHECKING:
@@ -295,6 +295,10 @@ class VehiclePerceiver(_Part):
                     'postprocess': time.perf_counter() - ran_at,
                 },
             )
+
+    def merged(self, first: Boxes3D, second: Boxes3D) -> Boxes3D:
+        """Join what two found of one moment, as one vehicle hears it from another: late fusion."""
+        return merged_boxes(first, second, nms_iou=self._config.nms_iou)
 
     def _inputs(
         self, own: OwnView | None, received: ReceivedView | None

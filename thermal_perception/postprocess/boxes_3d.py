@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +76,27 @@ def upright_boxes(
         stamp_ns,
         frame_id,
     )
+
+
+def merged_boxes(first: Boxes3D, second: Boxes3D, *, nms_iou: float = 0.01) -> Boxes3D:
+    """Join what two saw of one moment (late fusion): of boxes that overlap, the best stays.
+
+    Args:
+        first: boxes.
+        second: boxes of the same classes in the same frame.
+        nms_iou: leave out a box that overlaps a better one of its class by more, from above.
+
+    Returns:
+        Boxes by descending score; stamp of the first, tracks of none.
+
+    Raises:
+        ValueError: if classes or frames differ.
+    """
+    both = first.joined(second)
+    above = np.column_stack((both.centres_m[:, :2], both.sizes_m[:, :2], both.yaws_rad))
+    numbers = (torch.from_numpy(x) for x in (above, both.scores, both.labels))
+    chosen = both.select(rotated_nms(*numbers, iou=nms_iou).numpy())
+    return replace(chosen, track_ids=np.full(len(chosen), -1))
 
 
 def _cells(x: Tensor, per_cell: int) -> Tensor:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from thermal_perception.simulation.actors import CAR, OTHER_VEHICLE
 from thermal_perception.simulation.renderer import ground_truth
+from thermal_perception.types import Boxes3D
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from thermal_perception.simulation.camera import CameraSpec
     from thermal_perception.simulation.scene import Scene
-    from thermal_perception.types import Boxes3D
 
 MIN_VISIBILITY = 0.15
 MIN_HEIGHT_PX = 8.0
-_ROWS = ('centres_m', 'sizes_m', 'yaws_rad', 'scores', 'labels', 'track_ids')
 
 
 def vehicles_seen(scene: Scene, time_s: float, cameras: Sequence[CameraSpec]) -> Boxes3D:
@@ -36,13 +36,10 @@ def vehicles_seen(scene: Scene, time_s: float, cameras: Sequence[CameraSpec]) ->
         Boxes in the base frame; the score is the visible share, from where it is largest.
     """
     seen = [_seen_by(scene, time_s, camera) for camera in cameras]
-    rows: dict[str, Any] = {
-        name: np.concatenate([getattr(boxes, name) for boxes in seen]) for name in _ROWS
-    }
-    order = np.argsort(-rows['scores'], kind='stable')
-    _, first = np.unique(rows['track_ids'][order], return_index=True)
-    keep = order[np.sort(first)]
-    return replace(seen[0], **{name: values[keep] for name, values in rows.items()})
+    boxes = reduce(Boxes3D.joined, seen)
+    best_first = boxes.select(np.argsort(-boxes.scores, kind='stable'))
+    _, first = np.unique(best_first.track_ids, return_index=True)
+    return best_first.select(np.sort(first))
 
 
 def _seen_by(scene: Scene, time_s: float, camera: CameraSpec) -> Boxes3D:
@@ -50,6 +47,4 @@ def _seen_by(scene: Scene, time_s: float, camera: CameraSpec) -> Boxes3D:
     boxes, outlines = truth.boxes_3d, truth.detections.boxes_xyxy_px
     good = np.isin(boxes.labels, (CAR, OTHER_VEHICLE)) & (truth.visibility >= MIN_VISIBILITY)
     good &= outlines[:, 3] - outlines[:, 1] >= MIN_HEIGHT_PX
-    boxes = replace(boxes, scores=truth.visibility)
-    rows: dict[str, Any] = {name: getattr(boxes, name)[good] for name in _ROWS}
-    return replace(boxes, **rows)
+    return replace(boxes, scores=truth.visibility).select(good)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dair import read_frames
-from thermal_perception.geometry.transforms import compose, from_xyz_rpy
+from thermal_perception.geometry.transforms import compose, displaced_camera
 from training.emiff.targets import Target3D
 
 if TYPE_CHECKING:
@@ -186,14 +186,9 @@ class CooperativeSamples:
     def _misplaced(
         self, T_camera_world: NDArray[np.float64], rng: Generator
     ) -> NDArray[np.float64]:
-        """Shift and turn the roadside camera in the world, about its own place."""
-        dx, dy = rng.normal(0.0, self.augment.pose_noise_m, 2)
+        x, y = rng.normal(0.0, self.augment.pose_noise_m, 2)
         yaw = np.deg2rad(rng.normal(0.0, self.augment.pose_noise_deg))
-        x, y, z = -T_camera_world[:3, :3].T @ T_camera_world[:3, 3]
-        to_place = from_xyz_rpy((x, y, z), (0.0, 0.0, 0.0))
-        back = from_xyz_rpy((-x, -y, -z), (0.0, 0.0, 0.0))
-        moved = from_xyz_rpy((dx, dy, 0.0), (0.0, 0.0, yaw))
-        return compose(T_camera_world, to_place, moved, back)
+        return displaced_camera(T_camera_world, x_m=x, y_m=y, yaw_rad=yaw)
 
     def _target(self, frame: CooperativeFrame, *, flip: bool) -> Target3D:
         truth = frame.truth
