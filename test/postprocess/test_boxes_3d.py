@@ -93,7 +93,7 @@ def test_at_most_fifty_and_at_most_a_hundred_looked_at():
 def test_classes_do_not_suppress_each_other():
     config = EmiffConfig(
         class_names=('car', 'cyclist'),
-        anchors=(AnchorConfig(), AnchorConfig((1.76, 0.6, 1.73), -0.6)),
+        anchors=(AnchorConfig(), AnchorConfig('', (1.76, 0.6, 1.73), -0.6)),
         grid=CONFIG.grid,
     )
     anchors = make_anchors(config)

@@ -36,10 +36,10 @@ def assign(anchors: Tensor, target: Target3D, config: EmiffConfig) -> Tensor:
     """Give every anchor the object that it is to find.
 
     Overlaps are those of boxes seen from above, turned to the nearer axis. An anchor cares for
-    objects of its class alone.
+    objects of its class alone; of several kinds those of the right size find an object.
 
     Args:
-        anchors: (ny, nx, A, 7), the anchors of a class beside each other.
+        anchors: (ny, nx, A, 7), the anchors of a kind beside each other.
         target: the objects.
         config: has the overlaps.
 
@@ -49,8 +49,8 @@ def assign(anchors: Tensor, target: Target3D, config: EmiffConfig) -> Tensor:
     result = torch.full(anchors.shape[:3], NOTHING, device=anchors.device)
     uprights = nearest_upright(anchors)  # [ny, nx, A, 4]
     objects = nearest_upright(target.boxes)
-    for label, rules in enumerate(config.anchors):
-        mine = slice(label * config.directions, (label + 1) * config.directions)
+    for kind, (label, rules) in enumerate(zip(config.anchor_labels, config.anchors)):
+        mine = slice(kind * config.directions, (kind + 1) * config.directions)
         wanted = (target.labels == label).nonzero()[:, 0]
         if not len(wanted):
             continue

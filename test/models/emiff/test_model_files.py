@@ -32,7 +32,7 @@ def test_lite_is_small():
         shapes = [tuple(network.infrastructure(image, level)[0].shape[1:]) for level in levels]
         head = network(image, view, image, view).head
     assert shapes == [(2, 36, 64), (2, 18, 32), (2, 9, 16)]
-    assert head.class_logits.shape == (1, 2, 80, 96)
+    assert head.class_logits.shape == (1, 4, 80, 96)  # of two sizes, along and across
     assert network.config.grid.step_m == pytest.approx((0.8, 0.8, 0.32))
     # In float16 a weight is two bytes; 24 MB may be shipped.
     assert 2 * sum(p.numel() for p in network.parameters()) < 24e6

@@ -55,6 +55,19 @@ def test_each_object_has_its_own():
     assert cells(found, 1) == [[3, 20, 0]]
 
 
+def test_of_two_sizes_the_right_one_finds_an_object():
+    sizes = AnchorConfig('car'), AnchorConfig('car', (9.0, 2.5, 3.2))
+    config = EmiffConfig(anchors=sizes, grid=CONFIG.grid)
+    anchors = make_anchors(config)
+    assert anchors.shape == (16, 32, 4, 7)
+    bus = torch.tensor([[10.5, 0.5, -1.7, 9.5, 2.5, 3.2, 0.0]])
+    car = torch.tensor([[22.5, 0.5, -1.7, 3.9, 1.6, 1.5, 0.0]])
+    found = assign(anchors, Target3D(torch.cat((bus, car)), torch.zeros(2).long()), config)
+    by_anchor = found.view(16, 32, 4)
+    assert (by_anchor[8, 10] == torch.tensor([NOTHING, NOTHING, 0, NOTHING])).all()
+    assert (by_anchor[8, 22] == torch.tensor([1, NOTHING, NOTHING, NOTHING])).all()
+
+
 def test_nothing_to_find():
     assert (assign(ANCHORS, target(), CONFIG) == NOTHING).all()
 

@@ -15,7 +15,7 @@ YAWS_RAD = (0.0, 1.57)
 
 
 def make_anchors(config: EmiffConfig) -> Tensor:
-    """Return (ny, nx, A, 7) float32 anchors at the middles of the cells, class by class."""
+    """Return (ny, nx, A, 7) float32 anchors at the middles of the cells, kind by kind."""
     grid = config.grid
     nx, ny, _ = grid.counts
     x = grid.low_m[0] + (torch.arange(nx) + 0.5) * grid.step_m[0]

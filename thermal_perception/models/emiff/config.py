@@ -120,6 +120,7 @@ class AnchorConfig:
     """Boxes that the head starts from, of one class; all are turned by 0 and by 1.57 rad.
 
     Attributes:
+        class_name: of what they find; empty takes the class at the same place of `class_names`.
         size_m: length, width, height.
         bottom_m: z of the bottom.
         positive_iou: an anchor that overlaps a truth by this much is to find it; so is the best
@@ -128,6 +129,7 @@ class AnchorConfig:
         least_iou: see `positive_iou`.
     """
 
+    class_name: str = ''
     size_m: tuple[float, float, float] = (3.9, 1.6, 1.56)
     bottom_m: float = -1.78
     positive_iou: float = 0.6
@@ -141,7 +143,7 @@ class EmiffConfig:
 
     Attributes:
         class_names: lower-case names in label order.
-        anchors: one per class.
+        anchors: one or more kinds per class.
         backbone: of either camera; they share no weights.
         train_norm: also train weight and bias of the backbones' frozen norms.
         freeze_early: keep stem and first stage of the backbones constant.
@@ -179,9 +181,12 @@ class EmiffConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        if len(self.anchors) != len(self.class_names) or not self.class_names:
+        named = [anchor.class_name for anchor in self.anchors]
+        by_place = not any(named) and len(named) == len(self.class_names)
+        if not named or not (by_place or set(named) == set(self.class_names)):
             raise ConfigError(
-                f'anchors: found {len(self.anchors)}, expected one for each of {self.class_names}'
+                f'anchors: found {len(named)} of classes {named}, expected one for each of '
+                f'{self.class_names}, or more that name their classes'
             )
         for level in self.compression:
             if level.c < 1 or self.width % level.c or not 0 <= level.s <= 4:
@@ -198,10 +203,18 @@ class EmiffConfig:
 
     @property
     def directions(self) -> int:
-        """Anchors of a class in a cell."""
+        """Anchors of a kind in a cell."""
         return 2
 
     @property
     def anchors_per_cell(self) -> int:
-        """Anchors of all classes in a cell."""
-        return self.directions * len(self.class_names)
+        """Anchors of all kinds in a cell."""
+        return self.directions * len(self.anchors)
+
+    @property
+    def anchor_labels(self) -> tuple[int, ...]:
+        """Class of each kind of anchor."""
+        return tuple(
+            self.class_names.index(anchor.class_name) if anchor.class_name else place
+            for place, anchor in enumerate(self.anchors)
+        )
