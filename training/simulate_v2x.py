@@ -17,6 +17,7 @@ import numpy as np
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dair import SPLITS
+from thermal_perception.geometry.boxes import corners_3d
 from thermal_perception.geometry.transforms import (
     compose,
     from_xyz_rpy,
@@ -250,28 +251,18 @@ _LISTS = ('infrastructure-side', 'vehicle-side', 'cooperative')
 def _labels(boxes: Boxes3D, T_world_base: NDArray[np.float64]) -> list[dict[str, Any]]:
     """Return boxes of the base frame as entries of a label file, in the world."""
     labels = []
+    corners = corners_3d(boxes)
     for index, track in enumerate(boxes.track_ids.tolist()):
-        corners = _corners(boxes.centres_m[index], boxes.sizes_m[index], boxes.yaws_rad[index])
         length, width, height = boxes.sizes_m[index].tolist()
         labels.append(
             {
                 'type': _NAMES[int(boxes.labels[index])],
                 'track_id': track,
                 '3d_dimensions': {'h': height, 'w': width, 'l': length},
-                'world_8_points': transform_points(T_world_base, corners).tolist(),
+                'world_8_points': transform_points(T_world_base, corners[index]).tolist(),
             }
         )
     return labels
-
-
-def _corners(
-    centre: NDArray[np.float64], size: NDArray[np.float64], yaw: float
-) -> NDArray[np.float64]:
-    """Return (8, 3) corners: front left, front right, rear right, rear left, below and above."""
-    signs = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
-    local = np.array([(*xy, z) for z in (-1, 1) for xy in signs]) * size / 2
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.asarray(local @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) + centre)
 
 
 def _rigid(T: NDArray[np.float64]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""Upright boxes in another frame, by hand."""
+"""Upright boxes, their corners and the same boxes in another frame, by hand."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from thermal_perception.errors import GeometryError
-from thermal_perception.geometry import boxes_in, from_xyz_rpy, invert
+from thermal_perception.geometry import boxes_in, corners_3d, from_xyz_rpy, invert
 from thermal_perception.types import Boxes3D
 
 
@@ -35,8 +37,19 @@ def test_there_and_back():
     np.testing.assert_allclose(back.yaws_rad, there.yaws_rad)
 
 
+def test_corners_of_a_box_that_goes_along_x_and_of_one_that_goes_along_y():
+    along = boxes((10.0, 3.0, 1.0, 0.0), (10.0, 3.0, 1.0, np.pi / 2))
+    corners = corners_3d(replace(along, sizes_m=np.full((2, 3), (4.0, 2.0, 1.5))))
+    low = [[12, 4, 0.25], [12, 2, 0.25], [8, 2, 0.25], [8, 4, 0.25]]
+    np.testing.assert_allclose(corners[0, :4], low)
+    np.testing.assert_allclose(corners[0, 4:] - corners[0, :4], [[0, 0, 1.5]] * 4)
+    low = [[9, 5, 0.25], [11, 5, 0.25], [11, 1, 0.25], [9, 1, 0.25]]
+    np.testing.assert_allclose(corners[1, :4], low)
+
+
 def test_no_boxes():
     assert len(boxes_in(np.eye(4), boxes(), 'base_link')) == 0
+    assert corners_3d(boxes()).shape == (0, 8, 3)
 
 
 def test_what_is_no_transform():

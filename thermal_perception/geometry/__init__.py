@@ -1,6 +1,6 @@
 """Cameras, transforms and registration: numpy, no images, no models."""
 
-from thermal_perception.geometry.boxes import boxes_in
+from thermal_perception.geometry.boxes import boxes_in, corners_3d
 from thermal_perception.geometry.camera import (
     as_intrinsics,
     Camera,
@@ -39,6 +39,7 @@ __all__ = [
     'as_transform',
     'boxes_in',
     'compose',
+    'corners_3d',
     'from_rotation',
     'from_xyz_quat',
     'from_xyz_rpy',

@@ -8,6 +8,8 @@ from typing import NamedTuple, TYPE_CHECKING
 import cv2
 import numpy as np
 
+from thermal_perception.geometry.boxes import corners_3d
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,7 +78,7 @@ class BirdsEye:
         picture = canvas[:height]
         self._draw_grid(picture)
         for layer in layers:
-            for corners in self._corners(layer.boxes):
+            for corners in self.pixels(corners_3d(layer.boxes)[:, :4, :2]):
                 self._draw_box(picture, corners, layer)
         self._draw_ego(picture)
         if title:
@@ -90,14 +92,6 @@ class BirdsEye:
         column = (self.aside_m[1] - y) * self.px_per_m
         row = (self.ahead_m[1] - x) * self.px_per_m
         return np.stack((column, row), -1)
-
-    def _corners(self, boxes: Boxes3D) -> NDArray[np.float64]:
-        """Return (N, 4, 2) pixels: front left, front right, rear right, rear left."""
-        signs = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
-        local = signs * boxes.sizes_m[:, None, :2] / 2  # [N, 4, 2]
-        c, s = np.cos(boxes.yaws_rad), np.sin(boxes.yaws_rad)
-        turn = np.stack((np.stack((c, -s), -1), np.stack((s, c), -1)), -2)  # [N, 2, 2]
-        return self.pixels(local @ turn.swapaxes(1, 2) + boxes.centres_m[:, None, :2])
 
     def _draw_box(
         self, picture: NDArray[np.uint8], corners: NDArray[np.float64], layer: Layer
