@@ -102,6 +102,18 @@ def small_backbones():
         yield
 
 
+@pytest.fixture(scope='session')
+def real_data():
+    """Give the folder of real frames and calibrations, which are not ours to ship.
+
+    `docs/evaluation.md` says what is in it.
+    """
+    folder = os.environ.get('THERMAL_PERCEPTION_DATA')
+    if not folder:
+        pytest.skip('THERMAL_PERCEPTION_DATA names no folder of real frames and calibrations')
+    return Path(folder)
+
+
 @pytest.fixture
 def ros_domain(monkeypatch):
     """Give the test a DDS domain of its own, on this machine only.
