@@ -34,6 +34,7 @@ _KINDS = (
     (('mAP50', 'mAP', 'mAP75', 'mAP_small', 'mAP_medium', 'mAP_large'), 'mAP50'),
     (('mIoU', 'mIoU_foreground', 'mean_accuracy', 'pixel_accuracy'), 'IoU'),
     (('VIF', 'Qabf', 'SCD', 'EN', 'SD', 'SF', 'AG', 'MI', 'SSIM'), ''),
+    (('AP3D_50', 'APBEV_50', 'AP3D_30', 'APBEV_30', 'AP3D_70', 'APBEV_70'), ''),
 )
 FIELDS = ('summary', 'data', 'training', 'limits', 'licence', 'attribution')
 

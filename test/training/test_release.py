@@ -147,6 +147,22 @@ def test_card_of_a_model_of_two_tasks_has_a_table_for_each(tmp_path: Path, train
     assert '| pairs | 3 | 0.875 | 0.500 | – | – |' in tables[1]
 
 
+def test_card_of_a_model_of_vehicle_and_roadside_shows_boxes_in_space(
+    tmp_path: Path, trained: Path
+):
+    content = {
+        'fingerprint': load_checkpoint(trained).fingerprint,
+        'images': 120,
+        'metrics': {'AP3D_50': 0.25, 'APBEV_50': 0.375, 'AP3D_70': None, 'by_band': {}},
+    }
+    (tmp_path / 'result.json').write_text(json.dumps(content))
+    result = f'crossings={tmp_path / "result.json"}'
+
+    card = released(tmp_path, trained, '--metrics', result).with_suffix('.md').read_text()
+
+    assert '| crossings | 120 | 0.250 | 0.375 | – | – | – | – |' in card
+
+
 def test_results_of_other_weights_are_refused(tmp_path: Path, trained: Path):
     result = write_result(tmp_path, '0123456789abcdef')
 
