@@ -156,7 +156,9 @@ class EmiffConfig:
         mask_behind_camera: voxels behind a camera see nothing; the published network mirrors them
             into its image.
         merge: of both cameras.
-        neck_widths: channels of the 3D neck's three stages.
+        neck: `volume` convolves in space (published); `flat` makes channels of the heights first
+            and convolves the map seen from above, which is four times cheaper and learns sooner.
+        neck_widths: channels of the neck's three stages.
         candidates: anchors of an image that are looked at more closely, best first.
         max_boxes: of an image.
         nms_iou: a box that overlaps a better one by more, seen from above, repeats it.
@@ -174,6 +176,7 @@ class EmiffConfig:
     grid: GridConfig = GridConfig()
     mask_behind_camera: bool = True
     merge: MergeConfig = MergeConfig()
+    neck: Literal['volume', 'flat'] = 'volume'
     neck_widths: tuple[int, int, int] = (64, 128, 256)
     candidates: int = 100
     max_boxes: int = 50
@@ -196,7 +199,7 @@ class EmiffConfig:
                 )
         if len({level.name for level in self.compression}) < len(self.compression):
             raise ConfigError(f'compression: found one ratio twice in {list(self.compression)}')
-        if self.neck_widths[0] != self.width:
+        if self.neck == 'volume' and self.neck_widths[0] != self.width:
             raise ConfigError(
                 f'neck_widths: found {self.neck_widths}, expected the first to be {self.width}'
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple, TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ from thermal_perception.models.emiff.compression import (
 from thermal_perception.models.emiff.cross_attention import Correction, scale_weights, weighed
 from thermal_perception.models.emiff.head import AnchorHead, HeadOutput
 from thermal_perception.models.emiff.lifting import Lifting, View
-from thermal_perception.models.emiff.neck import VoxelNeck
+from thermal_perception.models.emiff.neck import FlatNeck, VoxelNeck
 from thermal_perception.models.fpn import FeaturePyramid
 
 if TYPE_CHECKING:
@@ -136,8 +137,8 @@ class VehiclePart(nn.Module):
             else None
         )
         self.lifting = Lifting(config.grid, mask_behind_camera=config.mask_behind_camera)
-        self.neck = VoxelNeck(config.neck_widths)
-        self.neck_infra = VoxelNeck(config.neck_widths) if config.merge.level == 'bev' else None
+        self.neck = _neck(config)
+        self.neck_infra = _neck(config) if config.merge.level == 'bev' else None
         self.head = AnchorHead(config.neck_widths[-1], config)
 
     def forward(
@@ -241,11 +242,11 @@ class VehiclePart(nn.Module):
         if self.neck_infra is not None:
             necks = (self.neck, self.neck_infra)[1 if alone_is_infra else 0 :]
             maps = [neck(volume) for neck, volume in zip(necks, volumes)]
-            return torch.stack(maps).sum(0) / self._divisor(len(maps))
-        total = torch.stack(volumes).sum(0) if len(volumes) > 1 else volumes[0]
+            return reduce(torch.add, maps) / self._divisor(len(maps))
+        total = reduce(torch.add, volumes)
         if self.config.merge.weights == 'half':
             return self.neck(total / self._divisor(len(volumes)))
-        cameras = torch.stack(counted).sum(0).clamp(min=1)  # [batch, N]
+        cameras = reduce(torch.add, counted).clamp(min=1)  # [batch, N]
         return self.neck(total / cameras.unflatten(1, self.lifting.counts)[:, None])
 
     def _divisor(self, cameras: int) -> int:
@@ -292,6 +293,12 @@ class Emiff(nn.Module):
             size = (infra_image.shape[-2], infra_image.shape[-1])
             message = Message(tensors, level, infra_view, size)
         return self.vehicle(ego_image, ego_view, message)
+
+
+def _neck(config: EmiffConfig) -> VoxelNeck | FlatNeck:
+    if config.neck == 'flat':
+        return FlatNeck(config.width, config.grid.counts[2], config.neck_widths)
+    return VoxelNeck(config.neck_widths)
 
 
 def _column(values: tuple[float, ...]) -> Tensor:
