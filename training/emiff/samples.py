@@ -14,7 +14,9 @@ import torch.nn.functional as F
 
 from thermal_perception.errors import DatasetError
 from thermal_perception.evaluation.dair import read_frames
+from thermal_perception.geometry import corners_3d
 from thermal_perception.geometry.transforms import compose, displaced_camera
+from training.emiff.outlines import draw_outlines
 from training.emiff.targets import Target3D
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class CooperativeBatch(NamedTuple):
         mirrored: (B,) bool.
         ego_content: (B, 2) float32 height and width of the vehicle's images without padding.
         infra_content: (B, 2) of the roadside's.
+        ego_outline: (B, 1, H / 4, W / 4), see `draw_outlines`; in the vehicle's images.
+        infra_outline: in the roadside's.
         targets: objects of each frame.
     """
 
@@ -56,6 +60,8 @@ class CooperativeBatch(NamedTuple):
     mirrored: Tensor
     ego_content: Tensor
     infra_content: Tensor
+    ego_outline: Tensor
+    infra_outline: Tensor
     targets: list[Target3D]
 
 
@@ -117,8 +123,8 @@ class CooperativeSamples:
             for i, (_, index) in enumerate(pairs)
         ]
         stacked = [torch.stack(x) for x in zip(*(fields for fields, _ in drawn))]
-        ego_image, ego_K, ego_T, infra_image, infra_K, infra_T, mirrored, *contents = stacked
-        ego_content, infra_content = contents
+        ego_image, ego_K, ego_T, infra_image, infra_K, infra_T, mirrored, *rest = stacked
+        ego_content, infra_content, ego_outline, infra_outline = rest
         return CooperativeBatch(
             ego_image=ego_image,
             ego_K=ego_K,
@@ -129,6 +135,8 @@ class CooperativeSamples:
             mirrored=mirrored,
             ego_content=ego_content,
             infra_content=infra_content,
+            ego_outline=ego_outline,
+            infra_outline=infra_outline,
             targets=[target for _, target in drawn],
         )
 
@@ -153,6 +161,8 @@ class CooperativeSamples:
             torch.tensor(flip),
             ego.content,
             infra.content,
+            self._outline(frame, ego, frame.T_camera_lidar),
+            self._outline(frame, infra, T_infra),
         )
         return fields, self._target(frame, flip=flip)
 
@@ -182,6 +192,12 @@ class CooperativeSamples:
         h, w = min(canvas.shape[1], pixels.shape[1]), min(canvas.shape[2], pixels.shape[2])
         canvas[:, :h, :w] = pixels[:, :h, :w]
         return _Seen(canvas, K, torch.tensor([h, w], dtype=torch.float32))
+
+    def _outline(
+        self, frame: CooperativeFrame, seen: _Seen, T_camera_lidar: NDArray[np.float64]
+    ) -> Tensor:
+        size = (seen.image.shape[1], seen.image.shape[2])
+        return draw_outlines(corners_3d(frame.truth), T_camera_lidar, seen.K, size)
 
     def _misplaced(
         self, T_camera_world: NDArray[np.float64], rng: Generator

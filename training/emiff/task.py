@@ -10,6 +10,7 @@ from thermal_perception.config import from_mapping
 from thermal_perception.models.emiff.lifting import View
 from thermal_perception.models.emiff.network import Message
 from training.emiff.losses import EmiffCriterion, EmiffLossConfig
+from training.emiff.outlines import outline_loss
 from training.task import Task, Terms
 
 if TYPE_CHECKING:
@@ -59,7 +60,13 @@ class EmiffTask(Task):
             None if drop_infra else self._message(batch),
         )
         with torch.autocast(batch.ego_image.device.type, enabled=False):
-            return Terms(self._criterion(output.head, batch.targets), {})
+            losses = self._criterion(output.head, batch.targets)
+            if self._config.outline_weight:
+                outlines = [] if drop_ego else [batch.ego_outline]
+                outlines += [] if drop_infra else [batch.infra_outline]
+                wrong = [outline_loss(m, o) for m, o in zip(output.maps, outlines)]
+                losses['outline'] = self._config.outline_weight * torch.stack(wrong).mean()
+            return Terms(losses, {})
 
     def _message(self, batch: CooperativeBatch) -> Message:
         levels = self.model.config.compression

@@ -35,7 +35,7 @@ def test_an_unvaried_frame_is_what_the_robot_sees(make_samples, v2x):
     samples = make_samples()
     frame = read_frames(v2x, 'train')[1]
     fields, target = samples.draw(1, np.random.default_rng(0))
-    ego_image, ego_K, ego_T, _, _, infra_T, mirrored, content, _ = fields
+    ego_image, ego_K, ego_T, _, _, infra_T, mirrored, content, *_ = fields
     assert ego_image.shape == (3, 128, 192)
     np.testing.assert_allclose(ego_K[0, 0], frame.K_ego[0, 0] * 0.8, rtol=1e-6)
     np.testing.assert_allclose(ego_T, frame.T_camera_lidar, atol=1e-6)

@@ -71,6 +71,24 @@ def test_a_side_that_is_left_out_learns_nothing(samples, tiny_emiff, dropped, id
     assert any(p.grad is not None for p in task.model.vehicle.neck.parameters())
 
 
+@pytest.mark.parametrize('dropped', [{}, {'drop_infra': 1.0}, {'drop_ego': 1.0}])
+def test_outlines_are_asked_of_the_cameras_there_are(samples, tiny_emiff, dropped):
+    batch = samples.batch(samples.order(0)[:2], epoch=0, first=0)
+    assert batch.ego_outline.shape == (2, 1, 16, 32)
+    assert 0 < batch.infra_outline.mean() < 0.5
+    model = tiny_emiff()[0]
+
+    def losses(weight):
+        options = {'drop_infra': 0.0, 'drop_ego': 0.0, **dropped, 'outline_weight': weight}
+        torch.manual_seed(0)
+        return EmiffTask(model, EmiffLossConfig(**options)).eval()(Sealed(batch)).losses
+
+    once, twice, without = losses(1.0), losses(2.0), losses(0.0)
+    assert 0 < once['outline'] < 2
+    torch.testing.assert_close(twice['outline'], 2 * once['outline'])
+    assert set(without) == {'class', 'box', 'direction'}
+
+
 def test_a_run_is_scored_with_both_cameras_and_with_one(samples, v2x, tiny_emiff, tmp_path):
     model, info = tiny_emiff()
     source = DatasetConfig(v2x.name, layout='dair', split='dev')

@@ -58,12 +58,14 @@ class EmiffOutput(NamedTuple):
             nothing was selected: no message, or `mca` switched off.
         ego_seen: (B, N) bool, voxels that the vehicle's camera sees; None without its image.
         infra_seen: (B, N) bool, voxels that the infrastructure's camera sees; None without it.
+        maps: (B, width, h, w) of each camera that there is, as they were lifted, vehicle first.
     """
 
     head: HeadOutput
     scale_weights: Tensor | None
     ego_seen: Tensor | None
     infra_seen: Tensor | None
+    maps: tuple[Tensor, ...] = ()
 
 
 class Encoder(nn.Module):
@@ -189,6 +191,7 @@ class VehiclePart(nn.Module):
             shares,
             None if image is None else seen[0],
             None if message is None else seen[-1],
+            tuple(features),
         )
 
     def _ego(self, image: Tensor) -> Tensor:
