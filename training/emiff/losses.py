@@ -35,6 +35,7 @@ class EmiffLossConfig:
         box_weight: of the distance of boxes.
         direction_weight: of the directions.
         outline_weight: of the outlines in the maps that are lifted; 0 asks for none, as published.
+            Its gradients are small, and drown in those of the boxes at a weight of 1.
         drop_infra: share of the steps without the roadside.
         drop_ego: share of the steps without the vehicle's image.
         quantise: round what is sent to eight bits, as it is on the way.
@@ -43,7 +44,7 @@ class EmiffLossConfig:
     class_weight: float = 1.0
     box_weight: float = 2.0
     direction_weight: float = 0.2
-    outline_weight: float = 1.0
+    outline_weight: float = 20.0
     drop_infra: float = 0.15
     drop_ego: float = 0.1
     quantise: bool = True
