@@ -133,7 +133,7 @@ def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunc
         )
     for name, default, text in (
         ('name', executable, 'Name of the node'),
-        ('backend', '', 'torch, or openvino for a CPU; empty leaves it to params_file'),
+        ('backend', '', 'torch, openvino for a CPU, or auto; empty leaves it to params_file'),
         *_COMMON,
     ):
         yield DeclareLaunchArgument(name, default_value=default, description=text)

@@ -69,6 +69,7 @@ class FakePerceiver:
     def __init__(self, fingerprint='cafe', class_names=('person', 'car')):
         self.info = FakeInfo(fingerprint=fingerprint, class_names=class_names)
         self.device, self.backend, self.degraded = 'cpu', 'fake fp32', ''
+        self.backend_notes = ()
         self.cameras, self.outputs = ('thermal',), frozenset({'detections'})
         self.error = None
         self.gate = threading.Event()

@@ -25,12 +25,12 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def start(graph, checkpoint, *, active=True):
+def start(graph, checkpoint, *, active=True, backend='openvino'):
     return graph.start(
         load=load_perceiver,
         active=active,
         checkpoint=str(checkpoint),
-        backend='openvino',
+        backend=backend,
         precision='fp32',
         score_threshold=0.0,
         warm_up_size=[64, 64],
@@ -56,3 +56,14 @@ def test_backend_that_is_not_installed_is_named_and_the_node_stays(graph, checkp
     graph.watch_diagnostics()
     graph.until_status('perception', 'ERROR', 'found openvino, which is not installed')
     assert node.state == 'unconfigured'
+
+
+def test_backend_that_the_node_chose_is_in_the_diagnostics_with_its_reason(
+    graph, checkpoint, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    start(graph, checkpoint, backend='auto')
+    graph.watch_diagnostics()
+    graph.until(lambda: graph.value('perception', 'backend') == 'torch fp32')
+    assert 'openvino, which is not installed' in graph.value('perception', 'backend notes')
+    assert graph.status('perception')[0] == 'OK'

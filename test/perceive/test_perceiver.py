@@ -210,6 +210,16 @@ def test_device_lost_without_fallback_raises(checkpoint: Path):
         perceiver(frames(noise(64, 64)))
 
 
+def test_backend_that_was_chosen_comes_with_its_reason(checkpoint: Path):
+    assert Perceiver.load(checkpoint).backend_notes == ()
+    perceiver = Perceiver.load(checkpoint, device='cpu', backend='auto', precision='fp32')
+    (note,) = perceiver.backend_notes
+    assert note.startswith('auto: ')
+    found = perceiver(frames(noise(64, 64))).detections
+    expected = Perceiver.load(checkpoint, device='cpu')(frames(noise(64, 64))).detections
+    assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
 def test_network_that_a_backend_cannot_compile_is_a_degraded_mode(checkpoint: Path):
     pytest.importorskip('openvino', reason='needs OpenVINO')
     perceiver = Perceiver.load(checkpoint, backend='openvino', precision='fp32')

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TYPE_CHECKING
+import logging
+from typing import Any, NamedTuple, Protocol, TYPE_CHECKING
 
-from thermal_perception.backends.openvino_backend import OpenVinoBackend
+import torch
+
+from thermal_perception.backends.openvino_backend import openvino_abilities, OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, TorchBackend
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import nn, Tensor
+
+# What a processor may have, best first.
+_WIDTHS = {'amx_bf16': 'AMX', 'avx512_f': 'AVX-512', 'avx2': 'AVX2'}
+BACKENDS = ('auto', 'torch', 'openvino')
+_log = logging.getLogger(__name__)
+
+
+class Choice(NamedTuple):
+    """What `auto` is here.
+
+    Attributes:
+        backend: its name.
+        reason: what was found, one clause.
+    """
+
+    backend: str
+    reason: str
 
 
 class Backend(Protocol):
@@ -22,6 +42,7 @@ class Backend(Protocol):
         precision: of the network's inner values.
         device: where it runs.
         problem: why it does not run as it was asked to; empty if it does.
+        notes: what is worth knowing of how it runs, such as why `auto` chose it.
         live: keep no call waiting for what is made first, such as a compiled graph.
     """
 
@@ -29,6 +50,7 @@ class Backend(Protocol):
     precision: str
     device: str
     problem: str
+    notes: tuple[str, ...]
     live: bool
 
     def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
@@ -49,21 +71,48 @@ def make_backend(
         model: the network.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         select: picks from its output what is worth fetching; None takes all of it.
-        backend: `torch`, or `openvino` on a CPU.
+        backend: `torch`, `openvino` on a CPU, or `auto`, which tells in the log what it took.
         precision: `auto`, `fp32` or `bf16`; PyTorch has single precision alone.
 
     Raises:
         BackendError: if the backend is unknown, not installed, or not for this device or
             precision; or if the network does not fit on the device.
     """
+    if backend == 'auto':
+        choice = choose_backend(device)
+        _log.info('backend auto: %s, because %s', *choice)
+        chosen = make_backend(model, device, select, backend=choice.backend, precision=precision)
+        chosen.notes = (f'auto: {choice.reason}', *chosen.notes)
+        return chosen
     if backend == 'openvino':
         if device not in ('auto', 'cpu'):
             raise BackendError(f'backend openvino: found device {device!r}, expected auto or cpu')
         return OpenVinoBackend(model, select, precision=precision)
     if backend != 'torch':
-        raise BackendError(f'backend: found {backend!r}, expected torch or openvino')
+        raise BackendError(f'backend: found {backend!r}, expected one of {", ".join(BACKENDS)}')
     if precision not in ('auto', 'fp32'):
         raise BackendError(
             f'precision: found {precision!r}, expected auto or fp32 with the backend torch'
         )
     return TorchBackend(model, choose_device(device), select)
+
+
+def choose_backend(device: str = 'auto') -> Choice:
+    """Pick a backend by the hardware and by what is installed.
+
+    It never fails: where nothing else can run, PyTorch runs or says why it cannot.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+    where = choose_device(device) if device == 'auto' else device
+    if where != 'cpu':
+        return Choice('torch', f'nothing else runs on {where}')
+    try:
+        abilities = openvino_abilities()
+    except BackendError as error:
+        return Choice('torch', f'OpenVINO is not there: {error}')
+    flags: Mapping[str, object] = getattr(torch.cpu, 'get_capabilities', dict)()  # if it has it
+    width = next((name for flag, name in _WIDTHS.items() if flags.get(flag)), 'no AVX known of')
+    bf16 = 'bf16' if 'BF16' in abilities else 'no bf16'
+    return Choice('openvino', f'it is installed, and the processor has {width} and {bf16}')

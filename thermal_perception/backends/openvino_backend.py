@@ -48,6 +48,7 @@ class OpenVinoBackend:
         device: `cpu`.
         live: keep no call waiting for a graph.
         problem: why PyTorch runs instead, for at least one signature; empty if it does not.
+        notes: what is worth knowing of how it runs.
     """
 
     name = 'openvino'
@@ -73,6 +74,7 @@ class OpenVinoBackend:
         self._core = _core()
         self.precision: str = self._checked(precision)
         self.problem = ''
+        self.notes: tuple[str, ...] = ()
         self._eager = TorchBackend(model, 'cpu', select)
         # Now, because a network that runs may exchange its weights for a moment.
         self._blueprint = pickle.dumps((model, select or everything))
@@ -215,6 +217,15 @@ def _end_all(makers: dict[Signature, _Maker]) -> None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def openvino_abilities() -> frozenset[str]:
+    """Return what OpenVINO can do with this processor, for example `BF16`.
+
+    Raises:
+        BackendError: if it is not installed.
+    """
+    return frozenset(_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'))
 
 
 def _core() -> Any:

@@ -44,6 +44,7 @@ class TorchBackend:
         precision: `fp32`.
         device: where the network is.
         problem: empty.
+        notes: what is worth knowing of how it runs.
         live: makes no difference, as there is nothing to wait for.
     """
 
@@ -66,6 +67,7 @@ class TorchBackend:
             BackendError: if it does not fit there.
         """
         self.device = choose_device(device)
+        self.notes: tuple[str, ...] = ()
         self._select = select or everything
         try:
             self._model = channels_last(model.eval().to(self.device))

@@ -148,6 +148,8 @@ def evaluate(options: EvaluateOptions) -> None:
         backend=options.backend,
         precision=options.precision,
     )
+    for note in perceiver.backend_notes:
+        console.err.print(f'{perceiver.backend}: {note}', markup=False)
     if 'segmentation' in perceiver.outputs:
         _check_for_labels(options, perceiver.info.model)
         evaluate_labels(options, perceiver)

@@ -59,7 +59,7 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
-Backend = Annotated[str, typer.Option(help='torch, or openvino: compiled for the CPU.')]
+Backend = Annotated[str, typer.Option(help='torch, openvino: compiled for the CPU, or auto.')]
 Precision = Annotated[str, typer.Option(help='fp32, bf16, or auto: bf16 where openvino has it.')]
 
 app.add_typer(score, name='score')

@@ -91,7 +91,7 @@ class Perceiver:
             fallback_to_cpu: go on on the CPU, once, when the device is missing, out of memory or
                 lost.
             num_threads: CPU threads of PyTorch, for the whole process; None leaves its choice.
-            backend: `torch`, or `openvino` on a CPU: faster, after seconds of compiling.
+            backend: `torch`, `openvino` on a CPU: faster, after seconds of compiling, or `auto`.
             precision: of the backend: `auto`, `fp32` or `bf16`.
             live: a robot waits for the results: after `warm_up`, no frame waits for a compiler.
 
@@ -122,6 +122,11 @@ class Perceiver:
         """Run-time and precision, for example `torch fp32`."""
         part = ', torch fp32 in part' if self._backend.problem else ''
         return f'{self._backend.name} {self._backend.precision}{part}'
+
+    @property
+    def backend_notes(self) -> tuple[str, ...]:
+        """What is worth knowing of how it runs, such as why `auto` chose this run-time."""
+        return self._backend.notes
 
     @property
     def degraded(self) -> str:

@@ -30,8 +30,9 @@ class ModelParameters(ManagedParameters):
     backend: str = parameter(
         'torch',
         'What runs the network: torch, or openvino, which compiles it for the CPU: faster, but a '
-        'start takes some seconds more.',
-        choices=('torch', 'openvino'),
+        'start takes some seconds more; auto takes openvino where the network runs on a CPU and '
+        'it is installed, and says why.',
+        choices=('auto', 'torch', 'openvino'),
     )
     precision: str = parameter(
         'auto',

@@ -52,6 +52,10 @@ class PerceiverLike(Protocol):
         """Run-time and precision."""
 
     @property
+    def backend_notes(self) -> tuple[str, ...]:
+        """What is worth knowing of how it runs, such as why `auto` chose this run-time."""
+
+    @property
     def degraded(self) -> str:
         """Why it does not run as it should; empty if it does."""
 

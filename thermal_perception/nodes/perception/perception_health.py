@@ -56,6 +56,7 @@ def _perception_values(pipeline: Pipeline, state: str) -> dict[str, Any]:
         'fingerprint': perceiver.info.fingerprint,
         'device': perceiver.device,
         'backend': perceiver.backend,
+        'backend notes': '; '.join(perceiver.backend_notes) or 'none',
         'degraded': perceiver.degraded or 'no',
         'score threshold': pipeline.threshold,
         'output rate [Hz]': pipeline.output_rate.hz,

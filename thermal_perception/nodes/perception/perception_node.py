@@ -177,9 +177,14 @@ class PerceptionNode(ManagedNode[P], ABC):
         height, width = values.warm_up_size
         if height and width:
             perceiver.warm_up((height, width))
-        info = perceiver.info
+        info, where = perceiver.info, f'{perceiver.device}, {perceiver.backend}'
         self.get_logger().info(
-            f'{info.model} ({info.fingerprint}) from {info.path} on {perceiver.device}'
+            '; '.join(
+                (
+                    f'{info.model} ({info.fingerprint}) from {info.path} on {where}',
+                    *perceiver.backend_notes,
+                )
+            )
         )
         return perceiver
 
