@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip('torch')
 
+from thermal_perception.cli.benchmark.scene import colour_image, thermal_counts
+from thermal_perception.evaluation.image_files import thermal_frame
 from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.perceive import Perceiver
+from thermal_perception.types import Frame, FrameSet
 
 SHIPPED = sorted((Path(__file__).parents[1] / 'weights').glob('*.safetensors'))
 LIMIT_BYTES, LIMIT_OF_ALL_BYTES = 24_000_000, 80_000_000
@@ -42,3 +47,33 @@ def test_shipped_weights_tell_no_folder_of_a_machine(path):
 def test_all_shipped_weights_together_are_small():
     assert SHIPPED
     assert sum(path.stat().st_size for path in SHIPPED) <= LIMIT_OF_ALL_BYTES
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_shipped_weights_give_the_same_through_openvino(path):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    size = (256, 320)
+    frames = FrameSet(
+        thermal_frame(thermal_counts(3, size), valid_bits=14),
+        Frame(colour_image(3, size), 0, '', 'rgb'),
+    )
+    expected = Perceiver.load(path, device='cpu')(frames)
+    perceiver = Perceiver.load(path, device='cpu', backend='openvino', precision='fp32')
+    found = perceiver(frames)
+    assert perceiver.degraded == ''
+    if expected.segmentation is not None:
+        assert len(np.unique(expected.segmentation.labels)) > 2
+        assert (found.segmentation.labels == expected.segmentation.labels).mean() > 0.999
+        return
+    boxes, sure = expected.detections, expected.detections.scores >= 0.01  # others change places
+    assert sure.sum() > 10
+    for box, score, label in zip(
+        boxes.boxes_xyxy_px[sure], boxes.scores[sure], boxes.labels[sure]
+    ):
+        off_px = np.abs(found.detections.boxes_xyxy_px - box).max(axis=1)
+        off_px[found.detections.labels != label] = np.inf
+        assert off_px.min() < 0.5
+        assert abs(found.detections.scores[off_px.argmin()] - score) < 0.02
+    if expected.fused is not None:
+        off = np.abs(found.fused.image.astype(float) - expected.fused.image)
+        assert off.max() <= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 import shutil
@@ -17,6 +19,14 @@ from torch import nn
 from torch.testing import assert_close
 
 from thermal_perception.backends import openvino_backend, OpenVinoBackend
+from thermal_perception.backends.artefact import (
+    ArtefactRecord,
+    ArtefactWriter,
+    Origin,
+    versions_of,
+)
+from thermal_perception.backends.openvino_export import write_graphs
+from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 from thermal_perception.models.e2e_mfd.config import DiffusionHeadConfig, E2eMfdConfig, OrpptConfig
 from thermal_perception.models.e2e_mfd.network import E2eMfd
@@ -50,18 +60,25 @@ def doubles():
     return OpenVinoBackend(Doubles(), precision='fp32')
 
 
+class Source:
+    """Takes the place of the process that traces a network."""
+
+    def __init__(self, blueprint, signature):
+        pass
+
+
 class Maker:
-    """Takes the place of the process that makes a graph; a test says when it has `ended`.
+    """Takes the place of the thread that compiles a graph; a test says when it has `ended`.
 
     Its graph answers -1, or raises `error`.
     """
 
     error = None
 
-    def __init__(self, blueprint, signature):
+    def __init__(self, source, core, precision):
         self.ended = False
 
-    def graph(self, core, precision):
+    def graph(self):
         def answer(inputs):
             if self.error:
                 raise self.error
@@ -76,6 +93,7 @@ class Maker:
 @pytest.fixture
 def quick(monkeypatch):
     """A backend whose graphs take no time."""
+    monkeypatch.setattr(openvino_backend, '_Tracer', Source)
     monkeypatch.setattr(openvino_backend, '_Maker', Maker)
     return OpenVinoBackend(Doubles(), precision='fp32')
 
@@ -183,6 +201,15 @@ def test_graphs_not_used_for_long_are_let_go(quick, monkeypatch):
     assert_close(quick(None, image(1)).doubled, image(2))
 
 
+def test_reason_of_openvino_is_told_without_its_places(quick, monkeypatch):
+    assert quick(image(1), None) == -1
+    text = "Exception from src/core.cpp:117:\nCheck 'x' failed at a.cpp:1:\nbad input\n"
+    monkeypatch.setattr(Maker, 'error', RuntimeError(text))
+    quick(image(1), None)
+    assert quick.problem == 'OpenVINO cannot run the network: bad input'
+    monkeypatch.setattr(Maker, 'error', None)
+
+
 def test_graph_that_fails_is_answered_by_pytorch(quick, monkeypatch):
     assert quick(image(1), None) == -1
     monkeypatch.setattr(Maker, 'error', RuntimeError('out of nothing\nat all'))
@@ -190,6 +217,116 @@ def test_graph_that_fails_is_answered_by_pytorch(quick, monkeypatch):
     assert quick.problem == 'OpenVINO cannot run the network: out of nothing'
     monkeypatch.setattr(Maker, 'error', None)
     assert_close(quick(image(1), None).doubled, image(2))
+
+
+def no_tracer(*_):
+    raise AssertionError('traced, although an artefact has the graph')
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """Return where an artefact of the network lies that knows one size."""
+    folder = tmp_path_factory.mktemp('artefact') / 'doubles.openvino'
+    writer = ArtefactWriter(folder, replace=False)
+    signature = Signature.of((image(1), image(1)), {'part': True})
+    graphs = write_graphs(writer, Doubles(), lambda output: output, {signature: 'both'})
+    record = ArtefactRecord(
+        backend='openvino',
+        model='doubles',
+        architecture='doubles',
+        config={},
+        preprocess={},
+        class_names=(),
+        fingerprint='cafe',
+        licence='',
+        precision='fp32',
+        image_size=(4, 6),
+        versions=versions_of('thermal_perception'),
+        graphs=tuple(graphs),
+    )
+    writer.finish(record)
+    return folder
+
+
+def with_artefact(folder, fingerprint='cafe'):
+    origin = Origin(folder / 'none', fingerprint, (Output, Part), folder)
+    return OpenVinoBackend(Doubles(), precision='fp32', origin=origin)
+
+
+def test_graph_of_an_artefact_is_not_traced(exported, monkeypatch):
+    monkeypatch.setattr(openvino_backend, '_Tracer', no_tracer)
+    backend = with_artefact(exported)
+    output = backend(image(1), image(2), part=True)
+    assert type(output) is Output
+    assert type(output.part) is Part
+    assert_close(output.doubled, image(6))
+    assert_close(output.part.mean, torch.tensor([[6.0]]))
+    assert backend.notes == (f'artefact: 1 graphs from {exported}',)
+    assert backend.problem == ''
+
+
+def test_live_backend_waits_for_no_graph_of_an_artefact_either(exported, monkeypatch):
+    monkeypatch.setattr(openvino_backend, '_Tracer', no_tracer)
+    backend = with_artefact(exported)
+    backend.live = True
+    assert_close(backend(image(1), image(2), part=True).doubled, image(6))
+    until(lambda: backend(image(1), image(2), part=True) and not backend._making)
+    assert_close(backend(image(1), image(2), part=True).doubled, image(6))
+
+
+def test_what_an_artefact_lacks_is_traced(exported):
+    backend = with_artefact(exported)
+    assert_close(backend(image(1), None, part=False).doubled, image(2))
+    assert backend.notes == (f'artefact: 1 graphs from {exported}',)
+    assert backend.problem == ''
+
+
+def test_artefact_of_other_weights_is_refused_and_the_network_traced(exported, caplog):
+    backend = with_artefact(exported, 'beef')
+    (note,) = backend.notes
+    assert note.startswith('artefact: refused: ')
+    assert "found fingerprint 'cafe', expected 'beef'" in note
+    assert 'artefact refused, so the network is traced: ' in caplog.text
+    assert_close(backend(image(1), image(2), part=True).doubled, image(6))
+    assert backend.problem == ''
+
+
+def damaged(exported, tmp_path, text=None):
+    folder = shutil.copytree(exported, tmp_path / 'damaged.openvino')
+    (folder / 'graph_0.xml').write_text(text or '<net/>')
+    return folder
+
+
+def test_damaged_graph_is_refused_and_the_network_traced(exported, tmp_path):
+    backend = with_artefact(damaged(exported, tmp_path))
+    backend.notes = ('auto: because', *backend.notes)
+    assert_close(backend(image(1), image(2), part=True).doubled, image(6))
+    first, second = backend.notes
+    assert first == 'auto: because'
+    assert 'artefact: refused: ' in second
+    assert 'graph_0.xml: found SHA-256' in second
+    assert backend.problem == ''
+
+
+def test_graph_that_openvino_cannot_read_is_refused_and_the_network_traced(exported, tmp_path):
+    folder = damaged(exported, tmp_path)
+    path = folder / 'artefact.json'
+    record = json.loads(path.read_text())
+    record['graphs'][0]['files']['graph_0.xml'] = hashlib.sha256(b'<net/>').hexdigest()
+    path.write_text(json.dumps(record))
+    backend = with_artefact(folder)
+    assert_close(backend(image(1), image(2), part=True).doubled, image(6))
+    assert 'refused: OpenVINO cannot compile the network' in backend.notes[0]
+    assert backend.problem == ''
+
+
+def test_layout_that_does_not_fit_the_graph_is_refused(exported, tmp_path):
+    folder = shutil.copytree(exported, tmp_path / 'other.openvino')
+    path = folder / 'artefact.json'
+    path.write_text(path.read_text().replace('"mean": 1', '"mean": 7'))
+    backend = with_artefact(folder)
+    assert_close(backend(image(1), image(2), part=True).doubled, image(6))
+    assert 'found 2 outputs, expected [0, 7]' in backend.notes[0]
 
 
 def until(condition):
@@ -204,7 +341,7 @@ def test_a_graph_in_the_making_ends_with_its_backend():
     backend.live = True
     assert_close(backend(image(1), None).mean, torch.tensor([[2.0]]))
     (maker,) = backend._making.values()
-    folder = Path(maker._folder.name)
+    folder = Path(maker._source._folder.name)
     assert not maker.ended
     assert folder.exists()
     del backend
@@ -220,7 +357,8 @@ backend = OpenVinoBackend(Doubles(), precision='fp32')
 backend.live = True
 backend(torch.ones(1, 1, 4, 6), None)
 (maker,) = backend._making.values()
-print(maker._process.pid, maker._folder.name, flush=True)
+source = maker._source
+print(source._process.pid, source._folder.name, flush=True)
 sys.stdin.read()
 """
 

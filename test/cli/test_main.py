@@ -9,7 +9,7 @@ import pytest
 
 from thermal_perception.cli import main as entry
 
-VERBS = ('run', 'replay', 'bag-from-images', 'evaluate', 'info', 'demo', 'benchmark')
+VERBS = ('run', 'replay', 'bag-from-images', 'evaluate', 'info', 'export', 'demo', 'benchmark')
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -87,6 +87,8 @@ def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, argu
         (['replay', 'x', '--rate', '0'], '--rate 0.0: expected more than 0'),
         (['replay', 'x', '--remap', 'a'], '--remap a: expected OLD:=NEW'),
         (['replay', 'x', '--speed', '2'], '--speed: unknown option; ROS arguments follow'),
+        (['export', 'no/such.safetensors'], 'no/such.safetensors'),
+        (['export', '--to', 'floppy'], "--to: found 'floppy', expected openvino"),
         (['run', 'toaster'], 'run toaster: no such node, expected one of'),
         (['run', 'fusion_detr', '--params', 'no.yaml'], '--params no.yaml: no such file'),
         (['run', 'fusion_detr', '--device', 'cpu'], '--device: unknown option'),

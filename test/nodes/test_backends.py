@@ -15,6 +15,7 @@ from vision_msgs.msg import Detection2DArray
 
 from thermal_perception.models.checkpoint import CheckpointInfo, save_random
 from thermal_perception.nodes.perception.perceivers import load_perceiver
+from thermal_perception.perceive.export import export
 
 
 @pytest.fixture(scope='module')
@@ -25,12 +26,13 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def start(graph, checkpoint, *, active=True, backend='openvino'):
+def start(graph, checkpoint, *, active=True, backend='openvino', artefact=''):
     return graph.start(
         load=load_perceiver,
         active=active,
         checkpoint=str(checkpoint),
         backend=backend,
+        artefact=artefact,
         precision='fp32',
         score_threshold=0.0,
         warm_up_size=[64, 64],
@@ -66,4 +68,20 @@ def test_backend_that_the_node_chose_is_in_the_diagnostics_with_its_reason(
     graph.watch_diagnostics()
     graph.until(lambda: graph.value('perception', 'backend') == 'torch fp32')
     assert 'openvino, which is not installed' in graph.value('perception', 'backend notes')
+    assert graph.status('perception')[0] == 'OK'
+
+
+def test_node_takes_the_artefact_that_its_parameter_names(graph, checkpoint, tmp_path):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    folder = tmp_path / 'elsewhere'
+    export(checkpoint, 'openvino', folder=folder, size=(64, 64))
+    start(graph, checkpoint, artefact=str(folder))
+    answers = graph.listen(Detection2DArray, '/fusion_detr/detections')
+    graph.publisher().publish(graph.image(size=(64, 64)))
+    graph.until(lambda: answers)
+    assert len(answers[0].detections) == 12
+    graph.watch_diagnostics()
+    graph.until(
+        lambda: graph.value('perception', 'backend notes') == f'artefact: 1 graphs from {folder}'
+    )
     assert graph.status('perception')[0] == 'OK'

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from torch import nn, Tensor
 
+    from thermal_perception.backends.artefact import Origin
+
 # What a processor may have, best first.
 _WIDTHS = {'amx_bf16': 'AMX', 'avx512_f': 'AVX-512', 'avx2': 'AVX2'}
 BACKENDS = ('auto', 'torch', 'openvino')
@@ -64,6 +66,7 @@ def make_backend(
     *,
     backend: str = 'torch',
     precision: str = 'auto',
+    origin: Origin | None = None,
 ) -> Backend:
     """Put a network where it runs.
 
@@ -73,6 +76,7 @@ def make_backend(
         select: picks from its output what is worth fetching; None takes all of it.
         backend: `torch`, `openvino` on a CPU, or `auto`, which tells in the log what it took.
         precision: `auto`, `fp32` or `bf16`; PyTorch has single precision alone.
+        origin: of the network, by which a backend may find its artefact.
 
     Raises:
         BackendError: if the backend is unknown, not installed, or not for this device or
@@ -81,13 +85,15 @@ def make_backend(
     if backend == 'auto':
         choice = choose_backend(device)
         _log.info('backend auto: %s, because %s', *choice)
-        chosen = make_backend(model, device, select, backend=choice.backend, precision=precision)
+        chosen = make_backend(
+            model, device, select, backend=choice.backend, precision=precision, origin=origin
+        )
         chosen.notes = (f'auto: {choice.reason}', *chosen.notes)
         return chosen
     if backend == 'openvino':
         if device not in ('auto', 'cpu'):
             raise BackendError(f'backend openvino: found device {device!r}, expected auto or cpu')
-        return OpenVinoBackend(model, select, precision=precision)
+        return OpenVinoBackend(model, select, precision=precision, origin=origin)
     if backend != 'torch':
         raise BackendError(f'backend: found {backend!r}, expected one of {", ".join(BACKENDS)}')
     if precision not in ('auto', 'fp32'):

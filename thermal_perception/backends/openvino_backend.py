@@ -10,20 +10,17 @@ import pickle
 import subprocess
 import sys
 from tempfile import TemporaryDirectory
+import threading
 from typing import Any, TYPE_CHECKING
 import weakref
 
 import torch
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
-from thermal_perception.backends.openvino_export import (
-    GRAPH,
-    LAYOUT,
-    NETWORK,
-    SIGNATURE,
-    Signature,
-)
+from thermal_perception.backends.artefact import Artefact, StoredGraph
+from thermal_perception.backends.openvino_export import GRAPH, LAYOUT, NETWORK, SIGNATURE
 from thermal_perception.backends.torch_backend import everything, TorchBackend
+from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
@@ -31,16 +28,20 @@ if TYPE_CHECKING:
 
     from torch import nn, Tensor
 
+    from thermal_perception.backends.artefact import Origin
+
 _MOST_GRAPHS = 16  # three sets of cameras, three sets of results, and some for sizes that change
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
+_ARTEFACT = 'artefact: '
 _log = logging.getLogger(__name__)
 
 
 class OpenVinoBackend:
     """A network compiled for one size of images, one set of cameras and one set of results each.
 
-    A graph takes some seconds; another process makes it. A call waits for its graph, unless the
-    backend is `live`: then the network runs in eager PyTorch until the graph is ready.
+    A graph takes some seconds; another process makes it, unless an artefact has it. A call waits
+    for its graph, unless the backend is `live`: then the network runs in eager PyTorch until the
+    graph is ready.
 
     Attributes:
         name: `openvino`.
@@ -60,6 +61,7 @@ class OpenVinoBackend:
         select: Callable[[Any], Any] | None = None,
         *,
         precision: str = 'auto',
+        origin: Origin | None = None,
     ) -> None:
         """Take over a network; nothing is compiled yet.
 
@@ -67,6 +69,8 @@ class OpenVinoBackend:
             model: the network; it and `select` can be pickled.
             select: picks from its output what is worth fetching; None takes all of it.
             precision: `auto` takes bf16 where the processor multiplies it, else fp32.
+            origin: where graphs of the network may lie that were made before; those are taken
+                if they fit, else `notes` and the log tell why not.
 
         Raises:
             BackendError: if OpenVINO is not installed, or the precision not there.
@@ -75,6 +79,8 @@ class OpenVinoBackend:
         self.precision: str = self._checked(precision)
         self.problem = ''
         self.notes: tuple[str, ...] = ()
+        self._artefact: Artefact | None = None
+        self._open(origin)
         self._eager = TorchBackend(model, 'cpu', select)
         # Now, because a network that runs may exchange its weights for a moment.
         self._blueprint = pickle.dumps((model, select or everything))
@@ -93,7 +99,7 @@ class OpenVinoBackend:
         try:
             return graph(inputs)
         except RuntimeError as error:
-            self._refuse(signature, f'OpenVINO cannot run the network: {_first_line(error)}')
+            self._refuse(signature, f'OpenVINO cannot run the network: {_reason(error)}')
             return self._eager(*inputs, **options)
 
     def _graph(self, signature: Signature) -> _Graph | None:
@@ -106,19 +112,51 @@ class OpenVinoBackend:
     def _make(self, signature: Signature) -> bool:
         """Make a graph, or see to it that one is being made; tell whether that has ended."""
         if not self._making:
-            self._making[signature] = _Maker(self._blueprint, signature)
+            self._making[signature] = self._begin(signature)
         maker = self._making.get(signature)
         if maker is None or (self.live and not maker.ended):
             return False
+        problem = ''
         try:
-            self._graphs[signature] = maker.graph(self._core, self.precision)
+            self._graphs[signature] = maker.graph()
         except BackendError as error:
-            self._refuse(signature, str(error))
+            problem = str(error)
         finally:
             del self._making[signature]
+        if problem and self._stored(signature):
+            self._distrust(problem)
+            return self._make(signature)
+        if problem:
+            self._refuse(signature, problem)
         if len(self._graphs) > _MOST_GRAPHS:
             self._graphs.popitem(last=False)
         return True
+
+    def _begin(self, signature: Signature) -> _Maker:
+        if self._artefact is not None and signature in self._artefact:
+            return _Maker(_Reader(self._artefact, signature), self._core, self.precision)
+        return _Maker(_Tracer(self._blueprint, signature), self._core, self.precision)
+
+    def _stored(self, signature: Signature) -> bool:
+        return self._artefact is not None and signature in self._artefact
+
+    def _open(self, origin: Origin | None) -> None:
+        try:
+            self._artefact = Artefact.find(origin, self.name) if origin is not None else None
+        except BackendError as error:
+            self._distrust(str(error))
+        if self._artefact is not None:
+            number = len(self._artefact.record.graphs)
+            self._note(f'{number} graphs from {self._artefact.folder}')
+
+    def _distrust(self, problem: str) -> None:
+        self._artefact = None
+        self._note(f'refused: {problem}')
+        _log.warning('artefact refused, so the network is traced: %s', problem)
+
+    def _note(self, text: str) -> None:
+        others = (note for note in self.notes if not note.startswith(_ARTEFACT))
+        self.notes = (*others, _ARTEFACT + text)
 
     def _refuse(self, signature: Signature, problem: str) -> None:
         self._graphs[signature] = None
@@ -140,7 +178,66 @@ class OpenVinoBackend:
 
 
 class _Maker:
-    """A process that makes a graph."""
+    """Compiles a graph in a thread, beside the network that runs."""
+
+    def __init__(self, source: _Reader | _Tracer, core: Any, precision: str) -> None:
+        self._source, self._core, self._precision = source, core, precision
+        self._graph: _Graph | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name='graph', daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def graph(self) -> _Graph:
+        """Wait for the graph.
+
+        Raises:
+            BackendError: if there is none.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._graph is not None
+        return self._graph
+
+    def end(self) -> None:
+        """Stop; a compiler is waited for, as the end of the process would tear it down."""
+        self._source.end()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._graph = _Graph(self._core, self._source.graph(), self._precision)
+        except Exception as error:  # for whoever asks for the graph
+            self._error = error
+        finally:
+            self._source.end()
+
+
+class _Reader:
+    """An artefact that has the graph."""
+
+    def __init__(self, artefact: Artefact, signature: Signature) -> None:
+        self._artefact, self._signature = artefact, signature
+
+    def graph(self) -> StoredGraph:
+        """Look through the graph.
+
+        Raises:
+            BackendError: if it is damaged.
+        """
+        return self._artefact.graph(self._signature)
+
+    def end(self) -> None:
+        """Do nothing: the files stay."""
+
+
+class _Tracer:
+    """A process that traces the network."""
 
     def __init__(self, blueprint: bytes, signature: Signature) -> None:
         self._folder = TemporaryDirectory(prefix='thermal_perception_')
@@ -157,31 +254,19 @@ class _Maker:
                 start_new_session=True,  # Ctrl-C is ours
             )
 
-    @property
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def graph(self, core: Any, precision: str) -> _Graph:
-        """Wait for the process and compile what it made.
+    def graph(self) -> StoredGraph:
+        """Wait for the process; its files are there until `end`.
 
         Raises:
             BackendError: if it failed.
         """
         folder = Path(self._folder.name)
-        try:
-            if self._process.wait():
-                lines = (folder / 'log').read_text(errors='replace').strip().splitlines()
-                raise BackendError(
-                    f'OpenVINO cannot compile the network: {lines[-1] if lines else "no reason"}'
-                )
-            try:
-                return _Graph(core, folder, precision)
-            except RuntimeError as error:
-                raise BackendError(
-                    f'OpenVINO cannot compile the network: {_first_line(error)}'
-                ) from error
-        finally:
-            self.end()
+        if self._process.wait():
+            lines = (folder / 'log').read_text(errors='replace').strip().splitlines()
+            raise BackendError(
+                f'OpenVINO cannot compile the network: {lines[-1] if lines else "no reason"}'
+            )
+        return StoredGraph(folder / GRAPH, pickle.loads((folder / LAYOUT).read_bytes()))
 
     def end(self) -> None:
         """Stop the process, and remove what it wrote."""
@@ -193,16 +278,29 @@ class _Maker:
 class _Graph:
     """A compiled graph that takes and gives what the network does."""
 
-    def __init__(self, core: Any, folder: Path, precision: str) -> None:
+    def __init__(self, core: Any, stored: StoredGraph, precision: str) -> None:
+        """Compile.
+
+        Raises:
+            BackendError: if OpenVINO cannot, or it has other outputs than were told.
+        """
         settings = {
             'INFERENCE_PRECISION_HINT': _HINTS[precision],
             'INFERENCE_NUM_THREADS': torch.get_num_threads(),
             'PERFORMANCE_HINT': 'LATENCY',
-            'ENABLE_MMAP': False,  # its file goes
+            'ENABLE_MMAP': False,  # its file goes, or may be replaced
         }
-        network = core.read_model(folder / GRAPH)
-        self._request = core.compile_model(network, 'CPU', settings).create_infer_request()
-        self._numbers = pickle.loads((folder / LAYOUT).read_bytes())
+        try:
+            compiled = core.compile_model(core.read_model(stored.path), 'CPU', settings)
+            self._request = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise BackendError(f'OpenVINO cannot compile the network: {_reason(error)}') from error
+        self._numbers = stored.numbers
+        numbers = [n for n in tree_leaves(stored.numbers) if n is not None]
+        if numbers != list(range(len(compiled.outputs))):
+            raise BackendError(
+                f'{stored.path}: found {len(compiled.outputs)} outputs, expected {numbers}'
+            )
 
     def __call__(self, inputs: tuple[Tensor | None, ...]) -> Any:
         arrays = [x.numpy() for x in inputs if x is not None]
@@ -215,8 +313,11 @@ def _end_all(makers: dict[Signature, _Maker]) -> None:
         maker.end()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _reason(error: Exception) -> str:
+    """Return the first line that is no place in the sources of OpenVINO."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(('Exception from', 'Check '))]
+    return next(iter(told or filter(None, lines)), type(error).__name__)
 
 
 def openvino_abilities() -> frozenset[str]:

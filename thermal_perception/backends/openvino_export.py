@@ -6,69 +6,28 @@ that would change its results. So a robot lets another process do it.
 
 from __future__ import annotations
 
-from itertools import count
 import os
 from pathlib import Path
 import pickle
 import sys
 import threading
-from types import SimpleNamespace
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 import warnings
 
 import torch
-from torch import nn, Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from thermal_perception.backends.tracing import Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torch import nn
+
+    from thermal_perception.backends.artefact import ArtefactWriter, GraphRecord
+    from thermal_perception.backends.tracing import Signature
 
 NETWORK, SIGNATURE = 'network.pickle', 'signature.pickle'
 GRAPH, LAYOUT = 'graph.xml', 'layout.pickle'
-
-
-class Signature(NamedTuple):
-    """What one graph is made for: (shape, dtype) of each input, None if missing; and switches."""
-
-    inputs: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
-    options: tuple[tuple[str, bool], ...]
-
-    @classmethod
-    def of(cls, inputs: tuple[Tensor | None, ...], options: Mapping[str, bool]) -> Signature:
-        """Return that of a call."""
-        kinds = tuple(None if x is None else (tuple(x.shape), x.dtype) for x in inputs)
-        return cls(kinds, tuple(sorted(options.items())))
-
-
-class Traced(nn.Module):
-    """The network with some inputs left out and switches set: tensors in, tensors out.
-
-    Attributes:
-        examples: one tensor for each input.
-        layout: once it was traced, its `numbers` are the output of the network with a number in
-            place of each tensor.
-    """
-
-    def __init__(
-        self, model: nn.Module, select: Callable[[Any], Any], signature: Signature
-    ) -> None:
-        """Wrap a network; `select` picks from its output what is worth fetching."""
-        super().__init__()
-        self._model, self._select, self._signature = model, select, signature
-        self.examples = [torch.zeros(k[0], dtype=k[1]) for k in signature.inputs if k is not None]
-        self.layout = SimpleNamespace()  # what a trace assigns to the module itself is taken back
-
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        """Run the network on the inputs there are."""
-        left = iter(given)
-        inputs = [None if kind is None else next(left) for kind in self._signature.inputs]
-        found = self._select(self._model(*inputs, **dict(self._signature.options)))
-        leaves, structure = tree_flatten(found)
-        number = count()
-        self.layout.numbers = tree_unflatten(
-            [None if leaf is None else next(number) for leaf in leaves], structure
-        )
-        return tuple(leaf for leaf in leaves if leaf is not None)
 
 
 def export(traced: Traced) -> Any:
@@ -88,6 +47,30 @@ def export(traced: Traced) -> Any:
         decoder = TorchFXPythonDecoder(plain, dynamic_shapes=False)
     frontend = FrontEndManager().load_by_framework('pytorch')
     return frontend.convert(frontend.load(decoder))
+
+
+def write_graphs(
+    writer: ArtefactWriter,
+    model: nn.Module,
+    select: Callable[[Any], Any],
+    names: Mapping[Signature, str],
+) -> Iterator[GraphRecord]:
+    """Write a graph for each signature, and yield its record."""
+    from openvino import save_model
+
+    for number, (signature, name) in enumerate(names.items()):
+        traced = Traced(model, select, signature)
+        graph, file = export(traced), f'graph_{number}.xml'
+        save_model(graph, writer.folder / file, compress_to_fp16=False)
+        yield writer.record_of(
+            name, file, signature, opset=_opset(graph), numbers=traced.layout.numbers
+        )
+
+
+def _opset(graph: Any) -> str:
+    kinds = {operation.get_type_info().version_id for operation in graph.get_ops()}
+    numbers = [int(kind.removeprefix('opset')) for kind in kinds if kind.startswith('opset')]
+    return f'opset{max(numbers, default=0)}'
 
 
 def main() -> None:

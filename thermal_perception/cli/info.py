@@ -1,4 +1,4 @@
-"""`thermal-perception info`: what a checkpoint is, without running it."""
+"""`thermal-perception info`: what a checkpoint or an artefact is, without running it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any, TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from thermal_perception.backends.artefact import read_record
 from thermal_perception.cli import console
 from thermal_perception.config import to_mapping
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.resources import shipped_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -22,14 +23,16 @@ _KEY_WIDTH = 36
 
 
 def info(checkpoint: Path | None, model: str, json_path: Path | None) -> None:
-    """Print the facts of a checkpoint and write them as JSON.
+    """Print the facts of a checkpoint, or of a folder that `export` wrote; write them as JSON.
 
     Raises:
         CheckpointError: if the file is missing, damaged or not ours.
+        BackendError: if the folder is no artefact.
         ConfigError: if the JSON file cannot be written.
     """
     console.check_writable(json_path)
-    facts = read_facts(checkpoint or shipped_weights(model))
+    path = checkpoint or shipped_weights(model)
+    facts = artefact_facts(path) if path.is_dir() else read_facts(path)
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style='bold', overflow='fold', max_width=_KEY_WIDTH)
     table.add_column(overflow='fold')
@@ -57,6 +60,31 @@ def read_facts(path: Path) -> dict[str, Any]:
         'fingerprint': checkpoint.fingerprint,
         **record,
     }
+
+
+def artefact_facts(folder: Path) -> dict[str, Any]:
+    """Return the record of an artefact, its graphs by their names, with its size in bytes.
+
+    Raises:
+        BackendError: if it is none, or damaged.
+    """
+    record = to_mapping(read_record(folder))
+    graphs = {graph.pop('name'): graph for graph in record.pop('graphs')}
+    for graph in graphs.values():
+        kinds = (f'{_shape(i["shape"])} {i["dtype"]}' if i else 'none' for i in graph['inputs'])
+        graph['inputs'] = list(kinds)
+        del graph['layout']
+    return {
+        'model': record.pop('model'),
+        'folder': str(folder),
+        'folder_bytes': sum(path.stat().st_size for path in folder.iterdir()),
+        **record,
+        'graphs': graphs,
+    }
+
+
+def _shape(lengths: Sequence[int]) -> str:
+    return 'x'.join(map(str, lengths))
 
 
 def _flat(values: Any, prefix: str = '') -> Iterator[tuple[str, str]]:

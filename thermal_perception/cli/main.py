@@ -351,10 +351,32 @@ def info(
     model: Model = 'fusion_detr_lite',
     json: Json = None,
 ) -> None:
-    """Tell what a checkpoint is: classes, input, training data, results, fingerprint."""
+    """Tell what a checkpoint or an exported folder is: classes, input, data, fingerprint."""
     from thermal_perception.cli.info import info
 
     info(checkpoint, model, json)
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')
+    ] = None,
+    to: Annotated[str, typer.Option(help='Run-time: openvino.')] = 'openvino',
+    model: Model = 'fusion_detr_lite',
+    output: Annotated[
+        Path | None, typer.Option(metavar='DIR', help='Folder to make; default: beside the file.')
+    ] = None,
+    size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar='H W', help='Of the camera images; default: as trained.'),
+    ] = None,
+    force: Annotated[bool, typer.Option('--force', help='Replace what is there.')] = False,
+) -> None:
+    """Make the graphs of a network ahead: a node with this backend starts without tracing."""
+    from thermal_perception.cli.export import export, ExportOptions
+
+    export(ExportOptions(to, checkpoint, model, output, size, force))
 
 
 @app.command()

@@ -53,6 +53,7 @@ class E2eMfdSystem(System):
         frozenset({'detections'}),
         frozenset({'fused_image'}),
     )
+    kinds: ClassVar[tuple[type[Any], ...]] = (Found,)
 
     def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TYPE_CHECKING
+from typing import Any, ClassVar, Literal, NamedTuple, TYPE_CHECKING
 
 from thermal_perception.config import from_mapping
 from thermal_perception.errors import PreprocessError
 from thermal_perception.models.config import FusionDetrConfig
+from thermal_perception.models.fusion import FusionOutput
 from thermal_perception.models.fusion_detr import fusion_strides
 from thermal_perception.perceive.system import Call, System
 from thermal_perception.postprocess import top_detections
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thermal_perception.models.fusion import FusionOutput
     from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.perceive.system import Limits
     from thermal_perception.types import FrameSet, Output
@@ -40,6 +40,8 @@ class Predictions(NamedTuple):
 
 class FusionDetrSystem(System):
     """Thermal transform, ranking of queries, weights of the scales."""
+
+    kinds: ClassVar[tuple[type[Any], ...]] = (Predictions, FusionOutput)
 
     def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""

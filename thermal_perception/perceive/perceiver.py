@@ -7,17 +7,15 @@ from threading import Lock
 import time
 from typing import Any, TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from thermal_perception.backends import make_backend
+from thermal_perception.backends import make_backend, Origin
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.info import ModelInfo
-from thermal_perception.perceive.system import Limits
+from thermal_perception.perceive.system import black_frames, Limits
 from thermal_perception.perceive.systems import make_system
 from thermal_perception.postprocess import MIN_AREA_PX
-from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from thermal_perception.backends import Backend
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.perceive.system import Call
-    from thermal_perception.types import Modality, Output, Perception
+    from thermal_perception.types import FrameSet, Modality, Output, Perception
 
 
 class Perceiver:
@@ -43,6 +41,7 @@ class Perceiver:
         backend: str = 'torch',
         precision: str = 'auto',
         live: bool = False,
+        artefact: Path | None = None,
     ) -> None:
         """Build the network on the device; see `load` for the arguments."""
         self._system = make_system(checkpoint, Limits(max_detections, min_area_px))
@@ -62,7 +61,10 @@ class Perceiver:
         self._fallback_to_cpu = fallback_to_cpu
         self._degraded = ''
         self._lock = Lock()
-        self._backend = self._start(model, device, backend=backend, precision=precision)
+        origin = Origin(checkpoint.path, checkpoint.fingerprint, self._system.kinds, artefact)
+        self._backend = self._start(
+            model, device, backend=backend, precision=precision, origin=origin
+        )
         self._backend.live = live
         # A lost GPU gives nothing back, so the network is built anew from what was read.
         self._spare = None if self._backend.device == 'cpu' else checkpoint
@@ -80,6 +82,7 @@ class Perceiver:
         backend: str = 'torch',
         precision: str = 'auto',
         live: bool = False,
+        artefact: Path | None = None,
     ) -> Perceiver:
         """Load a checkpoint.
 
@@ -94,6 +97,7 @@ class Perceiver:
             backend: `torch`, `openvino` on a CPU: faster, after seconds of compiling, or `auto`.
             precision: of the backend: `auto`, `fp32` or `bf16`.
             live: a robot waits for the results: after `warm_up`, no frame waits for a compiler.
+            artefact: folder that `export` wrote; None takes that beside the checkpoint, if any.
 
         Raises:
             CheckpointError: if the file is missing, damaged, or not for this package.
@@ -110,6 +114,7 @@ class Perceiver:
             backend=backend,
             precision=precision,
             live=live,
+            artefact=artefact,
         )
 
     @property
@@ -148,7 +153,7 @@ class Perceiver:
 
         A compiled network is compiled for every set of results that somebody may want.
         """
-        black = FrameSet(**{m: _black(m, size) for m in self.cameras})
+        black = black_frames(self.cameras, size)
         live, self._backend.live = self._backend.live, False
         for wanted in self._system.warm_ups:
             self(black, wanted=wanted)
@@ -204,8 +209,3 @@ class Perceiver:
             self._backend = make_backend(model, 'cpu', self._system.select)
             self._degraded = f'running on the CPU: {error}'
             return self._backend(*call.inputs, **call.options)
-
-
-def _black(modality: Modality, size: tuple[int, int]) -> Frame:
-    shape, encoding = ((*size, 3), 'bgr8') if modality == 'rgb' else (size, 'mono8')
-    return Frame(np.zeros(shape, np.uint8), 0, 'warm_up', modality, encoding, valid_bits=8)

@@ -46,6 +46,7 @@ class RgbtSegmentationSystem(System):
 
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections', 'segmentation'})
     warm_ups: ClassVar[tuple[frozenset[Output], ...]] = (outputs,)
+    kinds: ClassVar[tuple[type[Any], ...]] = (Pixels,)
 
     def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
         """Read the settings of a checkpoint that lies at `where`."""

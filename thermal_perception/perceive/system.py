@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
 
+import numpy as np
+
 from thermal_perception.postprocess import MIN_AREA_PX
+from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from thermal_perception.models.record import CheckpointInfo
-    from thermal_perception.types import FrameSet, Modality, Output, Perception
+    from thermal_perception.types import Modality, Output, Perception
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ class System(ABC):
         outputs: what it can give.
         warm_ups: sets of outputs for which the network does different work.
         strides: whose fusion weights it reports.
+        kinds: the named tuples that `select` gives, and those in them.
     """
 
     cameras: tuple[Modality, ...] = ('thermal',)
     outputs: ClassVar[frozenset[Output]] = frozenset({'detections'})
     warm_ups: ClassVar[tuple[frozenset[Output], ...]] = (frozenset({'detections'}),)
     strides: tuple[int, ...] = ()
+    kinds: ClassVar[tuple[type[Any], ...]]
 
     @abstractmethod
     def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
@@ -77,3 +82,13 @@ class System(ABC):
     @abstractmethod
     def finish(self, found: Any, call: Call, frames: FrameSet) -> Perception:
         """Turn what was selected, on the CPU by now, into the result for the frames."""
+
+
+def black_frames(cameras: Collection[Modality], size: tuple[int, int]) -> FrameSet:
+    """Return black 8-bit images of (height, width), one for each camera."""
+    return FrameSet(**{modality: _black(modality, size) for modality in cameras})
+
+
+def _black(modality: Modality, size: tuple[int, int]) -> Frame:
+    shape, encoding = ((*size, 3), 'bgr8') if modality == 'rgb' else (size, 'mono8')
+    return Frame(np.zeros(shape, np.uint8), 0, 'warm_up', modality, encoding, valid_bits=8)

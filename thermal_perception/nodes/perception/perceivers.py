@@ -106,5 +106,6 @@ def load_perceiver(parameters: ModelParameters, **limits: int) -> PerceiverLike:
         backend=parameters.backend,
         precision=parameters.precision,
         live=True,
+        artefact=Path(parameters.artefact).expanduser() if parameters.artefact else None,
         **limits,
     )

@@ -1,0 +1,47 @@
+"""`export` and what `info` tells of its folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from thermal_perception.cli.export import export, ExportOptions
+from thermal_perception.cli.info import info
+from thermal_perception.errors import CheckpointError, ConfigError
+from thermal_perception.models.checkpoint import load_checkpoint
+
+
+def test_what_was_exported_is_told_and_info_tells_what_it_is(
+    checkpoint, tmp_path, capsys, monkeypatch
+):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    monkeypatch.setenv('COLUMNS', '80')
+    folder, facts = tmp_path / 'tiny.openvino', tmp_path / 'facts.json'
+    options = ExportOptions('openvino', checkpoint, output=folder, size=(64, 128))
+    export(options)
+    out = capsys.readouterr().out
+    fingerprint = load_checkpoint(checkpoint).fingerprint
+    assert f'tiny ({fingerprint}), 128 x 64 pixels, ' in out
+    assert str(folder) in out
+    assert '  thermal: detections (opset' in out
+
+    info(folder, 'ignored', facts)
+    out = capsys.readouterr().out
+    assert fingerprint in out
+    assert '1x1x64x128 float32' in out
+    values = json.loads(facts.read_text())
+    assert values['backend'] == 'openvino'
+    assert values['folder_bytes'] == sum(path.stat().st_size for path in folder.iterdir())
+    assert list(values['graphs']) == ['thermal: detections']
+
+    with pytest.raises(ConfigError, match='exists already; --force replaces it'):
+        export(options)
+
+
+def test_model_that_cannot_be_exported_is_refused(v2x_checkpoint, tmp_path):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    options = ExportOptions('openvino', v2x_checkpoint, output=tmp_path / 'x')
+    with pytest.raises(CheckpointError, match="found architecture 'emiff', expected one of"):
+        export(options)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,121 @@
+"""Make the graphs that a node may ask for, once and for all starts."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, NamedTuple, TYPE_CHECKING
+
+from thermal_perception.backends.artefact import (
+    artefact_folder,
+    ArtefactRecord,
+    ArtefactWriter,
+    versions_of,
+)
+from thermal_perception.backends.openvino_backend import openvino_abilities
+from thermal_perception.backends.openvino_export import write_graphs
+from thermal_perception.backends.tracing import Signature
+from thermal_perception.errors import BackendError
+from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.perceive.system import black_frames
+from thermal_perception.perceive.systems import make_system
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from thermal_perception.perceive.system import System
+    from thermal_perception.types import Modality
+
+KINDS = ('openvino',)
+
+
+class Exported(NamedTuple):
+    """An artefact that was written.
+
+    Attributes:
+        folder: where it lies.
+        record: what it says of itself.
+    """
+
+    folder: Path
+    record: ArtefactRecord
+
+
+def export(
+    path: Path,
+    kind: str,
+    *,
+    folder: Path | None = None,
+    size: tuple[int, int] | None = None,
+    replace: bool = False,
+    on_graph: Callable[[str, int], None] = lambda name, of: None,
+) -> Exported:
+    """Write the artefact of a checkpoint.
+
+    Args:
+        path: the checkpoint.
+        kind: run-time that it is for: `openvino`.
+        folder: where it goes; None: beside the checkpoint.
+        size: (height, width) of the camera images; None: what the model was trained for.
+        replace: replace one that is there.
+        on_graph: is told the name of each graph that is written, and how many there are.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read, or its network not be exported.
+        ConfigError: if the artefact may not be written there.
+        BackendError: if the run-time is unknown or not installed.
+    """
+    if kind not in KINDS:
+        raise BackendError(f'--to: found {kind!r}, expected {" or ".join(KINDS)}')
+    openvino_abilities()
+    checkpoint = load_checkpoint(path)
+    system, info = make_system(checkpoint), checkpoint.info
+    size = size or info.input_size
+    if size is None:
+        raise BackendError(f'{path}: states no size of images, expected one by --size')
+    folder = folder or artefact_folder(path, kind)
+    writer = ArtefactWriter(folder, replace=replace)
+    try:
+        names = graphs_of(system, size)
+        graphs = []
+        for graph in write_graphs(writer, checkpoint.make_model(), system.select, names):
+            on_graph(graph.name, len(names))
+            graphs.append(graph)
+        record = ArtefactRecord(
+            backend=kind,
+            model=info.model,
+            architecture=info.architecture,
+            config=info.config,
+            preprocess=info.preprocess,
+            class_names=info.class_names,
+            fingerprint=checkpoint.fingerprint,
+            licence=info.licence,
+            precision='fp32',
+            image_size=size,
+            versions=versions_of('thermal_perception', 'torch', kind),
+            graphs=tuple(graphs),
+        )
+        writer.finish(record)
+    finally:
+        writer.give_up()
+    return Exported(folder, record)
+
+
+def graphs_of(system: System, size: tuple[int, int]) -> dict[Signature, str]:
+    """Return what a node may ask of a network for images of (height, width), each with a name.
+
+    All cameras come first, then what is left when one of them fails.
+    """
+    names: dict[Signature, str] = {}
+    for cameras in _subsets(system.cameras):
+        frames = black_frames(cameras, size)
+        for wanted in system.warm_ups:
+            call = system.prepare(frames, wanted)
+            name = f'{" + ".join(cameras)}: {" + ".join(sorted(wanted))}'
+            names.setdefault(Signature.of(call.inputs, call.options), name)
+    return names
+
+
+def _subsets(cameras: tuple[Modality, ...]) -> Iterator[tuple[Any, ...]]:
+    for number in range(len(cameras), 0, -1):
+        yield from combinations(cameras, number)
