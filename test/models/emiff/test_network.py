@@ -68,8 +68,9 @@ def test_without_a_message_nothing_of_that_branch_runs(make_network, images, vie
     assert alone.scale_weights is None
     assert alone.infra_seen is None
     assert all(x.isfinite().all() for x in alone.head)
-    ego = vehicle._masked([vehicle._ego(images[0])], [views[0]])[0]
-    volume = vehicle.lifting(ego, vehicle.lifting.lookup(views[0], (64, 96), (16, 24)))
+    (aim,) = vehicle.aims(views[:1], [(64, 96)], [(16, 24)])
+    (ego,) = vehicle._masked([vehicle._ego(images[0])], [aim])
+    volume = vehicle.lifting(ego, aim.lookup)
     for a, b in zip(alone.head, vehicle.head(vehicle.neck(volume / 2))):
         assert torch.equal(a, b)
     for a, b in zip(run(network, images, views).head, before.head):
@@ -126,12 +127,13 @@ def test_two_volumes_are_halved_and_equal_ones_stay(make_network):
     vehicle = make_network().vehicle
     seen = []
     handle = vehicle.neck.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    volume = torch.rand(1, 16, 8, 10, 12)
+    voxels = torch.rand(1, 960, 16)
     here = torch.ones(1, 960)
     with torch.no_grad():
-        for other in (volume, torch.zeros_like(volume)):
-            vehicle._seen_from_above([volume, other], [here, here], alone_is_infra=False)
+        for other in (voxels, torch.zeros_like(voxels)):
+            vehicle._seen_from_above([voxels, other], [here, here], alone_is_infra=False)
     handle.remove()
+    volume = vehicle.lifting.volume(voxels)
     assert torch.equal(seen[0], volume)
     assert torch.equal(seen[1], volume / 2)
 

@@ -40,8 +40,11 @@ class CameraMask(nn.Module):
 
     def forward(self, features: Tensor, vectors: Tensor) -> Tensor:
         """Mask (N, width, h, w) by (N, 16) camera vectors -> the same shape."""
-        mask = self.mask(vectors)[:, :, None, None]
-        return self.after(self.before(features) * mask)
+        return self.masked(features, self.mask(vectors))
+
+    def masked(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Mask (N, width, h, w) by (N, width) -> the same shape."""
+        return self.after(self.before(features) * mask[:, :, None, None])
 
     def mask(self, vectors: Tensor) -> Tensor:
         """Return (N, width) in (0, 1)."""

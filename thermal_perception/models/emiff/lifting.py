@@ -99,11 +99,17 @@ class Lifting(nn.Module):
 
     def forward(self, features: Tensor, lookup: Lookup) -> Tensor:
         """Fill voxels (B, C, nx, ny, nz) from a map (B, C, h, w); zero where nothing is seen."""
+        return self.volume(self.rows(features, lookup))
+
+    def rows(self, features: Tensor, lookup: Lookup) -> Tensor:
+        """Fill the same as (B, N, C), a row per voxel: so they lie in memory."""
         rows = features.flatten(2).transpose(1, 2)  # [batch, cells, C]
         rows = torch.cat((rows, rows.new_zeros(len(rows), 1, rows.shape[2])), 1)
-        volumes = [image[cells] for image, cells in zip(rows, lookup.cells)]
-        volume = torch.stack(volumes).unflatten(1, self.counts)  # [batch, nx, ny, nz, C]
-        return volume.permute(0, 4, 1, 2, 3)
+        return torch.stack([image[cells] for image, cells in zip(rows, lookup.cells)])
+
+    def volume(self, rows: Tensor) -> Tensor:
+        """Turn (B, N, C) to (B, C, nx, ny, nz), without a copy."""
+        return rows.unflatten(1, self.counts).permute(0, 4, 1, 2, 3)
 
 
 def voxel_centres(grid: GridConfig) -> Tensor:

@@ -18,7 +18,7 @@ from thermal_perception.models.emiff.compression import (
 )
 from thermal_perception.models.emiff.cross_attention import Correction, scale_weights, weighed
 from thermal_perception.models.emiff.head import AnchorHead, HeadOutput
-from thermal_perception.models.emiff.lifting import Lifting, View
+from thermal_perception.models.emiff.lifting import Lifting, Lookup, View
 from thermal_perception.models.emiff.neck import FlatNeck, VoxelNeck
 from thermal_perception.models.fpn import FeaturePyramid
 
@@ -47,6 +47,25 @@ class Message(NamedTuple):
     view: View
     image_size: tuple[int, int]
     weight: Tensor | None = None
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """(height, width) of the finest map that is made of it."""
+        height, width = self.tensors[0].shape[-2:]
+        factor = 1 if self.level is None else 2**self.level.s
+        return height * factor, width * factor
+
+
+class Aim(NamedTuple):
+    """What the calibration of a camera alone decides, of B images.
+
+    Attributes:
+        lookup: what each voxel sees.
+        mask: (B, width) in (0, 1), what the channels are multiplied by; None if by nothing.
+    """
+
+    lookup: Lookup
+    mask: Tensor | None
 
 
 class EmiffOutput(NamedTuple):
@@ -158,39 +177,85 @@ class VehiclePart(nn.Module):
         """
         if image is None and message is None:
             raise ValueError('VehiclePart: found neither image nor message, expected one or both')
-        features: list[Tensor] = []
         views: list[View] = []
         sizes: list[tuple[int, int]] = []
-        ego = shares = None
+        maps: list[tuple[int, int]] = []
         if image is not None:
             if view is None:
                 raise ValueError('VehiclePart: found an image without its view')
+            height, width = image.shape[-2:]
+            views.append(view)
+            sizes.append((height, width))
+            maps.append((height // STRIDES[0], width // STRIDES[0]))
+        if message is None:
+            return self.look(image, (), self.aims(views, sizes, maps))
+        views.append(message.view)
+        sizes.append(message.image_size)
+        maps.append(message.map_size)
+        return self.look(
+            image,
+            message.tensors,
+            self.aims(views, sizes, maps),
+            level=message.level,
+            weight=message.weight,
+        )
+
+    def aims(
+        self,
+        views: Sequence[View],
+        image_sizes: Sequence[tuple[int, int]],
+        map_sizes: Sequence[tuple[int, int]],
+    ) -> list[Aim]:
+        """Tell for each camera what its calibration decides; see `Lifting.lookup` for the sizes.
+
+        All of a batch belong together in training: the norm of the masks learns from them.
+        """
+        lookups = [self.lifting.lookup(*sight) for sight in zip(views, image_sizes, map_sizes)]
+        masks: Sequence[Tensor | None] = [None] * len(lookups)
+        if self.camera_mask is not None:
+            vectors = torch.cat([camera_vector(view) for view in views])
+            masks = self.camera_mask.mask(vectors).chunk(len(views))
+        return [Aim(lookup, mask) for lookup, mask in zip(lookups, masks)]
+
+    def look(
+        self,
+        image: Tensor | None,
+        tensors: tuple[Tensor, ...],
+        aims: Sequence[Aim],
+        *,
+        level: CompressionLevel | None = None,
+        weight: Tensor | None = None,
+    ) -> EmiffOutput:
+        """Find objects, once it is known what the calibrations decide.
+
+        Args:
+            image: as for `forward`.
+            tensors: of a message; empty if it is missing.
+            aims: of the image's camera, if there is one, then of the message's, if there is one.
+            level: of the message.
+            weight: of the message.
+        """
+        features: list[Tensor] = []
+        ego = shares = None
+        if image is not None:
             ego = self._ego(image)
             features.append(ego)
-            views.append(view)
-            sizes.append((image.shape[-2], image.shape[-1]))
-        if message is not None:
-            infra, shares = self._infra(message, ego)
+        if tensors:
+            infra, shares = self._infra(tensors, level, ego)
             features.append(infra)
-            views.append(message.view)
-            sizes.append(message.image_size)
-        features = self._masked(features, views)
-        lookups = [
-            self.lifting.lookup(v, size, (f.shape[-2], f.shape[-1]))
-            for f, v, size in zip(features, views, sizes)
-        ]
-        volumes = [self.lifting(f, lookup) for f, lookup in zip(features, lookups)]
-        seen = [lookup.seen for lookup in lookups]
-        counted = [s.to(volumes[0].dtype) for s in seen]
-        if message is not None and message.weight is not None:
-            volumes[-1] = volumes[-1] * message.weight[:, None, None, None, None]
-            counted[-1] = counted[-1] * message.weight[:, None]
-        bev = self._seen_from_above(volumes, counted, alone_is_infra=image is None)
+        features = self._masked(features, aims)
+        voxels = [self.lifting.rows(f, aim.lookup) for f, aim in zip(features, aims)]
+        seen = [aim.lookup.seen for aim in aims]
+        counted = [s.to(voxels[0].dtype) for s in seen]
+        if tensors and weight is not None:
+            voxels[-1] = voxels[-1] * weight[:, None, None]
+            counted[-1] = counted[-1] * weight[:, None]
+        bev = self._seen_from_above(voxels, counted, alone_is_infra=image is None)
         return EmiffOutput(
             self.head(bev),
             shares,
             None if image is None else seen[0],
-            None if message is None else seen[-1],
+            seen[-1] if tensors else None,
             tuple(features),
         )
 
@@ -200,11 +265,13 @@ class VehiclePart(nn.Module):
             return self.encoder(image, STRIDES[:1])[0]
         return self.correct_ego(self.encoder(image)).mean(1)
 
-    def _infra(self, message: Message, ego: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _infra(
+        self, tensors: tuple[Tensor, ...], level: CompressionLevel | None, ego: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return (B, width, h, w) and the shares (B, 4) of its scales."""
-        maps = list(message.tensors)
-        if message.level is not None:
-            finest = self.decompress[message.level.name](message.tensors[0])
+        maps = list(tensors)
+        if level is not None:
+            finest = self.decompress[level.name](tensors[0])
             if self.correct_infra is None:
                 return finest, None
             assert self.rebuild is not None
@@ -218,39 +285,40 @@ class VehiclePart(nn.Module):
             shares = scale_weights(ego, corrected)
         return weighed(corrected, shares), shares
 
-    def _masked(self, features: list[Tensor], views: list[View]) -> list[Tensor]:
+    def _masked(self, features: list[Tensor], aims: Sequence[Aim]) -> list[Tensor]:
         """Mask the channels of all cameras, in one go where their maps have one size."""
         if self.camera_mask is None:
             return features
-        vectors = [camera_vector(view) for view in views]
+        masks = [aim.mask for aim in aims if aim.mask is not None]
         if len({f.shape for f in features}) > 1:
             if self.training:
                 raise ValueError(
                     'VehiclePart: found images of two sizes, expected one in training'
                 )
-            return [self.camera_mask(f, v) for f, v in zip(features, vectors)]
-        masked = self.camera_mask(torch.cat(features), torch.cat(vectors))
+            return [self.camera_mask.masked(f, m) for f, m in zip(features, masks)]
+        masked = self.camera_mask.masked(torch.cat(features), torch.cat(masks))
         return list(masked.chunk(len(features)))
 
     def _seen_from_above(
-        self, volumes: list[Tensor], counted: list[Tensor], *, alone_is_infra: bool
+        self, voxels: list[Tensor], counted: list[Tensor], *, alone_is_infra: bool
     ) -> Tensor:
-        """Return the (B, C, ny, nx) map of one or two volumes.
+        """Return the (B, C, ny, nx) map of what one or two cameras fill the voxels with.
 
         Args:
-            volumes: (B, C, nx, ny, nz) each.
+            voxels: (B, N, C) each.
             counted: (B, N) each, how much each voxel of it counts, 0 where nothing is seen.
-            alone_is_infra: whether a single volume is that of the infrastructure.
+            alone_is_infra: whether a single camera is that of the infrastructure.
         """
         if self.neck_infra is not None:
             necks = (self.neck, self.neck_infra)[1 if alone_is_infra else 0 :]
-            maps = [neck(volume) for neck, volume in zip(necks, volumes)]
+            maps = [neck(self.lifting.volume(rows)) for neck, rows in zip(necks, voxels)]
             return reduce(torch.add, maps) / self._divisor(len(maps))
-        total = reduce(torch.add, volumes)
+        # Merged as rows: added as volumes, they might be laid out anew.
+        total = reduce(torch.add, voxels)
         if self.config.merge.weights == 'half':
-            return self.neck(total / self._divisor(len(volumes)))
+            return self.neck(self.lifting.volume(total / self._divisor(len(voxels))))
         cameras = reduce(torch.add, counted).clamp(min=1)  # [batch, N]
-        return self.neck(total / cameras.unflatten(1, self.lifting.counts)[:, None])
+        return self.neck(self.lifting.volume(total / cameras[..., None]))
 
     def _divisor(self, cameras: int) -> int:
         return 2 if cameras == 2 else self.config.merge.missing_divisor
