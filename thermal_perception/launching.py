@@ -12,7 +12,7 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from launch import LaunchContext
 
@@ -30,6 +30,7 @@ _ROLES = {
 _COMMON = (
     ('namespace', '', 'Namespace of the node and its topics'),
     ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to the parameter file'),
+    ('backend', '', 'torch, openvino for a CPU, or auto; empty leaves it to the parameter file'),
     ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to the parameter file'),
     ('dds_profile', 'large_images', _DDS_PROFILE),
     ('use_sim_time', 'false', 'Take the time from /clock'),
@@ -94,7 +95,7 @@ def _make_v2x_node(context: LaunchContext, side: str) -> Node:
         remappings += [('ego/odometry', value('odometry')), ('infra/features', value('features'))]
     else:
         remappings.append(('~/features', value('features')))
-    given = {name: value(name) for name in ('device', 'checkpoint') if value(name)}
+    given = _given(value)
     return Node(
         package=PACKAGE,
         executable=f'emiff_{side}',
@@ -133,19 +134,18 @@ def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunc
         )
     for name, default, text in (
         ('name', executable, 'Name of the node'),
-        ('backend', '', 'torch, openvino for a CPU, or auto; empty leaves it to params_file'),
         *_COMMON,
     ):
         yield DeclareLaunchArgument(name, default_value=default, description=text)
 
 
 def _make_node(context: LaunchContext, executable: str, cameras: Sequence[str]) -> Node:
-    """Compose the node; arguments left empty do not override the parameter file."""
+    """Compose the node."""
 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    given = {name: value(name) for name in ('device', 'backend', 'checkpoint') if value(name)}
+    given = _given(value)
     remappings = []
     for camera in cameras:
         image = value(f'{camera}_image')
@@ -165,6 +165,11 @@ def _make_node(context: LaunchContext, executable: str, cameras: Sequence[str]) 
         additional_env={'THERMAL_PERCEPTION_DDS_PROFILE': value('dds_profile')},
         output='screen',
     )
+
+
+def _given(value: Callable[[str], str]) -> dict[str, str]:
+    """Return the parameters that an argument sets; one left empty leaves them to the file."""
+    return {name: value(name) for name in ('device', 'backend', 'checkpoint') if value(name)}
 
 
 def _sibling(topic: str, name: str) -> str:

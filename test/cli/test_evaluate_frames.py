@@ -54,7 +54,9 @@ def test_json_and_table_hold_every_band(run, capsys):
     assert set(values['metrics']['by_band']['AP3D_50']) == {'all', '0-30', '30-50', '50-100'}
     assert values['intervals']['unit'] == 'recording'
     assert values['metrics']['AP3D_50'] == values['metrics']['by_band']['AP3D_50']['all']['car']
+    assert (values['device'], values['backend']) == ('cpu', 'torch fp32')
     out = capsys.readouterr().out
+    assert 'torch fp32 on cpu' in out
     assert '2 frames of val, 16x features' in out
     assert '30-50' in out
 
@@ -70,6 +72,14 @@ def test_json_and_table_hold_every_band(run, capsys):
 def test_what_was_shown_is_told(run, capsys, options, told):
     run(**options)
     assert told in capsys.readouterr().out
+
+
+def test_a_compiled_network_scores_too(run, capsys):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    values = run(without='infra', backend='openvino', precision='fp32')
+    assert values['backend'] == 'openvino fp32'
+    assert values['metrics'] == run(without='infra')['metrics']
+    assert 'openvino fp32 on cpu' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

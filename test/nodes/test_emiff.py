@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ from thermal_perception.encode import to_camera_info, to_compressed_image, to_im
 from thermal_perception.geometry import Camera, compose, from_xyz_quat, invert, to_xyz_quat
 from thermal_perception.nodes.emiff_infrastructure import EmiffInfrastructureNode
 from thermal_perception.nodes.emiff_vehicle import EmiffVehicleNode
+from thermal_perception.nodes.parameters.v2x import (
+    EmiffInfrastructureParameters,
+    EmiffVehicleParameters,
+)
+from thermal_perception.nodes.v2x.models import load_roadside, load_vehicle
 from thermal_perception.perceive.cooperative import (
     OwnView,
     ReceivedView,
@@ -70,12 +76,13 @@ class Link:
         self.features = self.graph.publisher(CompressedImage, 'infra/features')
         return self
 
-    def roadside(self, **parameters):
+    def roadside(self, load=None, **parameters):
         link = self
 
         class Roadside(EmiffInfrastructureNode):
             def __init__(self, **options):
-                super().__init__(load=lambda _: RoadsidePerceiver(link.next), **options)
+                loaded = load or (lambda _: RoadsidePerceiver(link.next))
+                super().__init__(load=loaded, **options)
 
         pose = {'T_world_camera': list(POLE), 'sender_id': 'pole_1'}
         self.sender = self.graph.start(Roadside, **{**pose, **parameters})
@@ -407,6 +414,68 @@ def test_both_say_where_their_network_runs(link):
     assert link.graph.value('perception', 'backend') == 'torch fp32'
     link.roadside(device='cpu')
     link.graph.until(lambda: link.graph.value('features', 'backend') == 'torch fp32')
+
+
+def test_a_compiled_roadside_sends_and_says_what_runs(link, checkpoint):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    link.roadside(
+        lambda values: RoadsidePerceiver(
+            checkpoint, backend=values.backend, precision=values.precision
+        ),
+        backend='openvino',
+        precision='fp32',
+    )
+    stamp_ns = link.look()
+    link.graph.until(lambda: link.sent, 'features')
+    expected = RoadsidePerceiver(checkpoint)(
+        picture(stamp_ns), Camera(K, np.zeros(5), SIZE), (4, 0)
+    )
+    sent = unpack(encoded(link.sent[0])).features
+    step = expected.features.max((1, 2))[:, None, None] / 255
+    assert (np.abs(sent - expected.features) <= step / 2 + 1e-5).all()
+    link.graph.until(lambda: link.graph.value('features', 'backend') == 'openvino fp32')
+    assert link.graph.value('features', 'degraded') == 'no'
+
+
+@pytest.mark.parametrize('side', ['vehicle', 'infrastructure'])
+def test_a_network_that_pytorch_must_run_is_a_degraded_mode(link, side):
+    (link.vehicle if side == 'vehicle' else link.roadside)()
+    node = link.node if side == 'vehicle' else link.sender
+    node._perceiver._backend.problem = 'OpenVINO cannot compile the network: too deep'
+    name = 'perception' if side == 'vehicle' else 'features'
+    link.graph.until_status(name, 'WARN', 'degraded: OpenVINO cannot compile')
+    assert link.graph.value(name, 'backend') == 'torch fp32, torch fp32 in part'
+
+
+@pytest.mark.parametrize(
+    ('load', 'kind', 'parameters'),
+    [
+        (load_vehicle, VehiclePerceiver, EmiffVehicleParameters),
+        (load_roadside, RoadsidePerceiver, EmiffInfrastructureParameters),
+    ],
+)
+def test_the_model_is_loaded_as_the_parameters_say_and_warm(monkeypatch, load, kind, parameters):
+    class Perceiver:
+        warm = False
+
+        def warm_up(self):
+            self.warm = True
+
+    asked = {}
+
+    def loaded(path, **options):
+        asked.update(options, path=path)
+        return Perceiver()
+
+    monkeypatch.setattr(kind, 'load', loaded)
+    values = parameters(
+        checkpoint='/x.safetensors', device='cpu', backend='openvino', precision='fp32'
+    )
+    assert load(values).warm
+    assert asked == {
+        'path': Path('/x.safetensors'), 'device': 'cpu', 'backend': 'openvino',
+        'precision': 'fp32', 'live': True,
+    }  # fmt: skip
 
 
 def test_labels_and_threshold_are_told_to_who_comes_late(link):

@@ -9,6 +9,7 @@ import pytest
 from tiny import emiff, emiff_checkpoint
 import torch
 
+from thermal_perception.backends.openvino_export import Signature
 from thermal_perception.errors import CheckpointError, PreprocessError
 from thermal_perception.geometry.camera import Camera
 from thermal_perception.models.checkpoint import Checkpoint
@@ -112,7 +113,109 @@ def test_one_look_serves_all_levels(roadside):
     for level, view in views.items():
         alone = roadside(image, camera(), level)
         np.testing.assert_array_equal(view.features, alone.features)
-        assert view[1:] == alone[1:]
+        assert view[1:3] == alone[1:3]
+        assert set(view.stages_s) == {'preprocess', 'model'}
+
+
+@pytest.fixture(scope='module')
+def moving():
+    """A checkpoint whose deformable convolutions look elsewhere, and whose boxes differ much."""
+    with emiff_checkpoint(SETTINGS, (60, 96)) as checkpoint:
+        generator = torch.Generator().manual_seed(3)
+        for name, tensor in checkpoint.state.items():
+            if 'deform.offsets' in name or 'head.box' in name:
+                tensor.normal_(std=0.3, generator=generator)
+        yield checkpoint
+
+
+@pytest.fixture(scope='module')
+def compiled(moving):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    options = {'backend': 'openvino', 'precision': 'fp32'}
+    return RoadsidePerceiver(moving, **options), VehiclePerceiver(moving, **options)
+
+
+def close(found, expected):
+    """Compare boxes of two backends: 0.01 m, 0.01 rad, scores 0.02; nearly all others exactly."""
+    assert len(found) == len(expected) > 3
+    for name, atol in (
+        ('centres_m', 0.01), ('sizes_m', 0.01), ('yaws_rad', 0.01), ('scores', 0.02),
+    ):  # fmt: skip
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=atol)
+
+
+def test_a_compiled_roadside_sends_the_same(compiled, moving):
+    image = np.random.default_rng(1).integers(0, 255, (120, 192, 3), np.uint8)
+    expected = RoadsidePerceiver(moving, device='cpu')
+    levels = expected.levels
+    found = compiled[0].at_levels(image, camera(), levels)
+    for level, view in expected.at_levels(image, camera(), levels).items():
+        np.testing.assert_allclose(found[level].features, view.features, atol=1e-3)
+    assert (compiled[0].backend, compiled[0].degraded) == ('openvino fp32', '')
+
+
+@pytest.mark.parametrize(
+    ('sees', 'level'), [(True, (4, 2)), (True, None), (False, (4, 0))],
+    ids=['together', 'alone', 'the roadside alone'],
+)  # fmt: skip
+def test_a_compiled_vehicle_finds_the_same(compiled, moving, own, sees, level):
+    eager = VehiclePerceiver(moving, device='cpu')
+    sender = RoadsidePerceiver(moving, device='cpu')
+    message = None if level is None else received(sender, level, weight=0.7)
+    view = own if sees else None
+    found, expected = compiled[1](view, message), eager(view, message)
+    close(found.boxes, expected.boxes)
+    assert found.ego_coverage == expected.ego_coverage
+    assert found.infra_coverage == expected.infra_coverage
+    if level is not None:
+        np.testing.assert_allclose(found.scale_weights, expected.scale_weights, atol=1e-3)
+    assert (compiled[1].backend, compiled[1].degraded) == ('openvino fp32', '')
+
+
+class Counted:
+    """Stands for a backend; notes the signatures it is called with, and answers as another."""
+
+    name, precision, device, problem, live = 'openvino', 'bf16', 'cpu', '', True
+
+    def __init__(self, backend):
+        self.backend, self.signatures, self.waited = backend, set(), set()
+
+    def __call__(self, *inputs, **options):
+        self.signatures.add(Signature.of(inputs, options))
+        self.waited.add(self.live)
+        return self.backend(*inputs, **options)
+
+
+def test_warm_up_meets_every_kind_of_input_that_comes_later(checkpoint, own):
+    roadside, vehicle = (
+        part(checkpoint, device='cpu') for part in (RoadsidePerceiver, VehiclePerceiver)
+    )
+    for perceiver in (roadside, vehicle):
+        perceiver._backend = Counted(perceiver._backend)
+        perceiver.warm_up()
+        assert perceiver._backend.waited == {False}  # of `live`: graphs are waited for
+        assert perceiver._backend.live
+    assert (len(roadside._backend.signatures), len(vehicle._backend.signatures)) == (1, 3)
+    warm = [set(perceiver._backend.signatures) for perceiver in (roadside, vehicle)]
+    views = roadside.at_levels(own.image, own.camera, roadside.levels)
+    vehicle(own, None)
+    for level, view in views.items():
+        vehicle(
+            own,
+            ReceivedView(
+                view.features, level, camera().K, (120, 192), *view[1:3], T_POLE, weight=0.5
+            ),
+        )
+    assert warm == [perceiver._backend.signatures for perceiver in (roadside, vehicle)]
+
+
+def test_a_part_that_pytorch_must_run_is_told(checkpoint):
+    roadside = RoadsidePerceiver(checkpoint, device='cpu')
+    assert roadside.degraded == ''
+    roadside._backend = Counted(roadside._backend)
+    roadside._backend.problem = 'OpenVINO cannot compile the network: too deep'
+    assert roadside.degraded == 'OpenVINO cannot compile the network: too deep'
+    assert roadside.backend == 'openvino bf16, torch fp32 in part'
 
 
 def test_alone_and_together_again(roadside, vehicle, own):

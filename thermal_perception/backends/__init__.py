@@ -1,7 +1,13 @@
 """Ways to run a network: eager PyTorch on CPU or GPU, or compiled by OpenVINO for the CPU."""
 
 from thermal_perception.backends.artefact import Origin
-from thermal_perception.backends.choice import Backend, Choice, choose_backend, make_backend
+from thermal_perception.backends.choice import (
+    Backend,
+    backend_text,
+    Choice,
+    choose_backend,
+    make_backend,
+)
 from thermal_perception.backends.openvino_backend import OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
 
@@ -11,6 +17,7 @@ __all__ = [
     'OpenVinoBackend',
     'Origin',
     'TorchBackend',
+    'backend_text',
     'choose_backend',
     'choose_device',
     'make_backend',

@@ -292,7 +292,7 @@ class ArtefactWriter:
             name,
             graph,
             tuple(None if k is None else InputRecord(k[0], known[k[1]]) for k in signature.inputs),
-            dict(signature.options),
+            {name: bool(value) for name, value in signature.options},
             opset,
             layout_to_json(numbers),
             {path.name: _sha256(path) for path in files},

@@ -12,7 +12,7 @@ from thermal_perception.backends.torch_backend import choose_device, TorchBacken
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from torch import nn, Tensor
 
@@ -55,7 +55,7 @@ class Backend(Protocol):
     notes: tuple[str, ...]
     live: bool
 
-    def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
+    def __call__(self, *inputs: Tensor | None, **options: Hashable) -> Any:
         """Run, and return what was selected, on the CPU; see `TorchBackend`."""
 
 
@@ -122,3 +122,9 @@ def choose_backend(device: str = 'auto') -> Choice:
     width = next((name for flag, name in _WIDTHS.items() if flags.get(flag)), 'no AVX known of')
     bf16 = 'bf16' if 'BF16' in abilities else 'no bf16'
     return Choice('openvino', f'it is installed, and the processor has {width} and {bf16}')
+
+
+def backend_text(backend: Backend) -> str:
+    """Tell run-time and precision, for example `openvino bf16`, and whether PyTorch helps out."""
+    part = ', torch fp32 in part' if backend.problem else ''
+    return f'{backend.name} {backend.precision}{part}'

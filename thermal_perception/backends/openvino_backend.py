@@ -24,7 +24,7 @@ from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from torch import nn, Tensor
 
@@ -90,7 +90,7 @@ class OpenVinoBackend:
         self._making: dict[Signature, _Maker] = {}
         weakref.finalize(self, _end_all, self._making)
 
-    def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
+    def __call__(self, *inputs: Tensor | None, **options: Hashable) -> Any:
         """Run, and wait for the result; see `TorchBackend`."""
         signature = Signature.of(inputs, options)
         graph = self._graph(signature)

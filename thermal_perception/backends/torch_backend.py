@@ -11,7 +11,7 @@ from thermal_perception.errors import BackendError
 from thermal_perception.models.layers import channels_last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from torch import nn, Tensor
 
@@ -80,7 +80,7 @@ class TorchBackend:
         return value.to(self.device)
 
     @torch.inference_mode()
-    def __call__(self, *inputs: Tensor | None, **options: bool) -> Any:
+    def __call__(self, *inputs: Tensor | None, **options: Hashable) -> Any:
         """Run, and wait for the result.
 
         Errors of a GPU surface when its results are fetched, so that belongs to the run.

@@ -11,17 +11,17 @@ from torch import nn, Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
 
 class Signature(NamedTuple):
     """What one graph is made for: (shape, dtype) of each input, None if missing; and switches."""
 
     inputs: tuple[tuple[tuple[int, ...], torch.dtype] | None, ...]
-    options: tuple[tuple[str, bool], ...]
+    options: tuple[tuple[str, Hashable], ...]
 
     @classmethod
-    def of(cls, inputs: tuple[Tensor | None, ...], options: Mapping[str, bool]) -> Signature:
+    def of(cls, inputs: tuple[Tensor | None, ...], options: Mapping[str, Hashable]) -> Signature:
         """Return that of a call."""
         kinds = tuple(None if x is None else (tuple(x.shape), x.dtype) for x in inputs)
         return cls(kinds, tuple(sorted(options.items())))

@@ -42,9 +42,15 @@ def evaluate_frames(options: EvaluateOptions, checkpoint: Path) -> None:
     if options.without not in _WITHOUT:
         raise ConfigError(f'evaluate: found --without {options.without}, expected ego or infra')
     frames = read_frames(options.dataset, options.split, delay=options.delay)
-    where: dict[str, Any] = {'device': options.device, 'num_threads': options.threads}
+    where: dict[str, Any] = {
+        'device': options.device,
+        'num_threads': options.threads,
+        'backend': options.backend,
+        'precision': options.precision,
+    }
     roadside = RoadsidePerceiver.load(checkpoint, **where)
-    model = CooperativeModel(roadside, VehiclePerceiver.load(checkpoint, **where))
+    vehicle = VehiclePerceiver.load(checkpoint, **where)
+    model = CooperativeModel(roadside, vehicle)
     seen = CooperativeOptions(_WITHOUT[options.without], _level(options.level, roadside.levels))
     with progress() as tick:
         scorer = score_frames(model, frames, seen, tick=tick)
@@ -55,9 +61,12 @@ def evaluate_frames(options: EvaluateOptions, checkpoint: Path) -> None:
     absent = f', without {options.without}' if options.without else ''
     late = f', roadside {options.delay} images earlier' if options.delay else ''
     console.out.print(
-        f'{options.model} ({roadside.fingerprint})\n'
+        f'{options.model} ({roadside.fingerprint}), {vehicle.backend} on {vehicle.device}\n'
         f'{len(frames)} frames of {options.split}{absent}{told}{late}'
     )
+    for part in (roadside, vehicle):
+        if part.degraded:
+            console.err.print(part.degraded, style='yellow')
     console.out.print(_table(report))
     print_method(report)
     content = {
@@ -68,6 +77,8 @@ def evaluate_frames(options: EvaluateOptions, checkpoint: Path) -> None:
         'without': options.without or None,
         'level': None if options.without == 'infra' else _name(level),
         'delay': options.delay,
+        'device': vehicle.device,
+        'backend': vehicle.backend,
         'metrics': to_json(scorer.score()),
     }
     write(options.json, {**content, **report.to_json('boxes')})

@@ -135,10 +135,13 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
             failed = {k: v for k, v in self._work.events.recent.items() if k.startswith('failed')}
             if failed:
                 findings.append(Finding(Level.ERROR, f'images not processed: {failed}'))
+            if self._perceiver.degraded:
+                findings.append(Finding(Level.WARN, f'degraded: {self._perceiver.degraded}'))
             level = self._level
             report |= {
                 'device': self._perceiver.device,
                 'backend': self._perceiver.backend,
+                'degraded': self._perceiver.degraded or 'no',
                 'sender': self.settings.values.sender_id,
                 'signed': self._key is not None,
                 'level': 'none' if level is None else f'c={level[0]} s={level[1]}',

@@ -180,13 +180,19 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
                 findings.append(
                     Finding(Level.ERROR, f'images not processed: {counts_text(failed)}')
                 )
+        if self._perceiver is not None and self._perceiver.degraded:
+            findings.append(Finding(Level.WARN, f'degraded: {self._perceiver.degraded}'))
         return findings
 
     def _values(self, state: str) -> dict[str, Any]:
         values: dict[str, Any] = {'state': state}
         if self._work is None or self._perceiver is None:
             return values
-        where = {'device': self._perceiver.device, 'backend': self._perceiver.backend}
+        where = {
+            'device': self._perceiver.device,
+            'backend': self._perceiver.backend,
+            'degraded': self._perceiver.degraded or 'no',
+        }
         return {**values, **where, **self._work.values()}
 
     def _link_health(self, state: str, *, active: bool) -> Health:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from threading import Lock
 import time
+from types import MappingProxyType
 from typing import Any, NamedTuple, TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from thermal_perception.backends import make_backend
+from thermal_perception.backends import backend_text, make_backend, TorchBackend
 from thermal_perception.config import from_mapping
 from thermal_perception.errors import CheckpointError
-from thermal_perception.geometry.camera import scale_K
+from thermal_perception.geometry.camera import Camera, scale_K
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.models.emiff.anchors import make_anchors
 from thermal_perception.models.emiff.config import CompressionLevel
-from thermal_perception.models.emiff.lifting import View, voxel_centres
-from thermal_perception.models.emiff.network import Emiff, Message, STRIDES
+from thermal_perception.models.emiff.lifting import Lookup, View, voxel_centres
+from thermal_perception.models.emiff.network import Aim, Emiff, STRIDES
 from thermal_perception.postprocess.boxes_3d import merged_boxes, upright_boxes
 from thermal_perception.preprocess.views import ViewConfig, ViewPreprocess
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thermal_perception.backends import Backend
-    from thermal_perception.geometry.camera import Camera
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.models.emiff.network import EmiffOutput, VehiclePart
     from thermal_perception.types import Boxes3D
@@ -44,11 +45,13 @@ class RoadsideView(NamedTuple):
         features: (C, h, w) float32, not negative.
         resize_factor: by which the image was resized.
         padded_size: (height, width) of what the network got, pixels.
+        stages_s: seconds spent per stage, of all levels together: `preprocess`, `model`.
     """
 
     features: NDArray[np.float32]
     resize_factor: float
     padded_size: tuple[int, int]
+    stages_s: Mapping[str, float] = MappingProxyType({})
 
 
 class ReceivedView(NamedTuple):
@@ -111,7 +114,7 @@ class CooperativePerception:
 Part = TypeVar('Part', bound='_Part')
 
 
-class _Part:
+class _Part(ABC):
     """What both parts of a checkpoint of EMIFF have in common.
 
     Attributes:
@@ -121,11 +124,20 @@ class _Part:
 
     _backend: Backend
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        """Build the network.
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = 'auto',
+        backend: str = 'torch',
+        precision: str = 'auto',
+        live: bool = False,
+    ) -> None:
+        """Build the network on the device; see `load` for the arguments.
 
         Raises:
             CheckpointError: if it is no checkpoint of EMIFF.
+            BackendError: if the device is not there, or the backend not installed.
         """
         where = str(checkpoint.path)
         if checkpoint.info.architecture != 'emiff':
@@ -141,15 +153,34 @@ class _Part:
             from_mapping(ViewConfig, checkpoint.info.preprocess, where=where)
         )
         self._lock = Lock()
+        self._backend = self._start(model, device, backend=backend, precision=precision)
+        self._backend.live = live
+
+    @abstractmethod
+    def _start(self, model: Emiff, device: str, **choice: Any) -> Backend:
+        """Put this part of the network where it runs."""
 
     @classmethod
     def load(
-        cls: type[Part], path: Path, *, device: str = 'auto', num_threads: int | None = None
+        cls: type[Part],
+        path: Path,
+        *,
+        device: str = 'auto',
+        num_threads: int | None = None,
+        backend: str = 'torch',
+        precision: str = 'auto',
+        live: bool = False,
     ) -> Part:
-        """Load a checkpoint; see the constructor. `num_threads` is for the whole process."""
+        """Load a checkpoint; see `Perceiver.load` for the arguments.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged, or no checkpoint of EMIFF.
+            BackendError: if the device is not there, or the backend not installed.
+        """
         if num_threads is not None:
             torch.set_num_threads(num_threads)
-        return cls(load_checkpoint(path), device=device)  # type: ignore[call-arg]
+        options: dict[str, Any] = {'device': device, 'backend': backend, 'precision': precision}
+        return cls(load_checkpoint(path), live=live, **options)
 
     @property
     def device(self) -> str:
@@ -159,7 +190,24 @@ class _Part:
     @property
     def backend(self) -> str:
         """Run-time and precision, for example `torch fp32`."""
-        return f'{self._backend.name} {self._backend.precision}'
+        return backend_text(self._backend)
+
+    @property
+    def degraded(self) -> str:
+        """Why the network does not run as it was asked to; empty if it does."""
+        return self._backend.problem
+
+    def warm_up(self) -> None:
+        """Run on black images of every kind that a node meets, so that no live image waits."""
+        live, self._backend.live = self._backend.live, False
+        size = self._preprocess.config.resize_to
+        K = np.array([[size[1], 0, size[1] / 2], [0, size[1], size[0] / 2], [0, 0, 1]])
+        self._see_black(np.zeros((*size, 3), np.uint8), Camera(K, np.zeros(0), size))
+        self._backend.live = live
+
+    @abstractmethod
+    def _see_black(self, image: NDArray[np.uint8], camera: Camera) -> None:
+        """Run on a black image in every way that a node may want."""
 
     def _level(self, pair: tuple[int, int]) -> CompressionLevel:
         """Return a level of the model."""
@@ -171,15 +219,11 @@ class _Part:
 class RoadsidePerceiver(_Part):
     """The part that runs at the roadside. One call at a time."""
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = 'auto') -> None:
-        """Build the network on the device.
+    def _start(self, model: Emiff, device: str, **choice: Any) -> Backend:
+        return make_backend(_Roadside(model), device, **choice)
 
-        Raises:
-            CheckpointError: if it is no checkpoint of EMIFF.
-            BackendError: if the device is not there.
-        """
-        super().__init__(checkpoint)
-        self._backend = make_backend(_Roadside(self._model), device)
+    def _see_black(self, image: NDArray[np.uint8], camera: Camera) -> None:
+        self.at_levels(image, camera, self.levels)
 
     def __call__(
         self, image: NDArray[np.uint8], camera: Camera, level: tuple[int, int]
@@ -200,12 +244,18 @@ class RoadsidePerceiver(_Part):
         Raises as a call does.
         """
         with self._lock:
+            started = time.perf_counter()
             prepared = self._preprocess(image, camera)
-            options: dict[str, Any] = {'levels': [self._level(level) for level in levels]}
-            found = self._backend(prepared.image[None], **options)
+            prepared_at = time.perf_counter()
+            wanted = tuple(self._level(level) for level in levels)
+            found = self._backend(prepared.image[None], levels=wanted)
+            stages = {
+                'preprocess': prepared_at - started,
+                'model': time.perf_counter() - prepared_at,
+            }
             size = self._preprocess.config.padded_size
             return {
-                level: RoadsideView(features[0].numpy(), prepared.resize_factor, size)
+                level: RoadsideView(features[0].numpy(), prepared.resize_factor, size, stages)
                 for level, features in zip(levels, found)
             }
 
@@ -220,14 +270,9 @@ class VehiclePerceiver(_Part):
         padded_size: (height, width) of the images that the network takes, pixels.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = 'auto') -> None:
-        """Build the network on the device.
-
-        Raises:
-            CheckpointError: if it is no checkpoint of EMIFF.
-            BackendError: if the device is not there.
-        """
-        super().__init__(checkpoint)
+    def __init__(self, checkpoint: Checkpoint, **options: Any) -> None:
+        """Build the network on the device; see `load` for the options and what is raised."""
+        super().__init__(checkpoint, **options)
         self.class_names = checkpoint.info.class_names
         self.score_threshold = checkpoint.info.score_threshold
         self._config = self._model.config
@@ -236,7 +281,23 @@ class VehiclePerceiver(_Part):
             level: _shape(self.padded_size, self._config.width, level) for level in self.levels
         }
         self._anchors = make_anchors(self._config)
-        self._backend = make_backend(_Vehicle(self._model.vehicle), device)
+        # Rounded to half precision, calibrations would point elsewhere: PyTorch has these.
+        self._aims = TorchBackend(_Aims(self._model.vehicle), self._backend.device)
+
+    def _start(self, model: Emiff, device: str, **choice: Any) -> Backend:
+        return make_backend(_Vehicle(model.vehicle), device, _without_seen, **choice)
+
+    def _see_black(self, image: NDArray[np.uint8], camera: Camera) -> None:
+        own = OwnView(image, camera, np.eye(4))
+        self(own, None)
+        for level in self.levels:
+            features = np.zeros(self.shapes[level], np.float32)
+            self(
+                own,
+                ReceivedView(
+                    features, level, camera.K, camera.size, 1.0, self.padded_size, np.eye(4)
+                ),
+            )
 
     def voxels(self, every: int = 4) -> NDArray[np.float64]:
         """Return (N, 3) voxel centres in the lidar frame, every so many along x, y and z."""
@@ -266,9 +327,16 @@ class VehiclePerceiver(_Part):
         """
         with self._lock:
             started = time.perf_counter()
-            inputs, options = self._inputs(own, received)
+            ego = None if own is None else self._ego(own)
+            infra = None if received is None else self._infra(received)
+            ego_aim, infra_aim = self._aimed(ego, infra)
             prepared_at = time.perf_counter()
-            output: EmiffOutput = self._backend(*inputs, **options)
+            output: EmiffOutput = self._backend(
+                *_tensors(ego, ego_aim),
+                *_tensors(infra, infra_aim),
+                None if received is None else torch.tensor([received.weight]),
+                level=None if received is None else self._level(received.level),
+            )
             ran_at = time.perf_counter()
             boxes = upright_boxes(
                 **output.head._asdict(),
@@ -287,8 +355,8 @@ class VehiclePerceiver(_Part):
             return CooperativePerception(
                 boxes,
                 None if shares is None else shares[0].numpy(),
-                _share(output.ego_seen),
-                _share(output.infra_seen),
+                _share(ego_aim),
+                _share(infra_aim),
                 {
                     'preprocess': prepared_at - started,
                     'model': ran_at - prepared_at,
@@ -300,33 +368,71 @@ class VehiclePerceiver(_Part):
         """Join what two found of one moment, as one vehicle hears it from another: late fusion."""
         return merged_boxes(first, second, nms_iou=self._config.nms_iou)
 
-    def _inputs(
-        self, own: OwnView | None, received: ReceivedView | None
-    ) -> tuple[list[Tensor | None], dict[str, Any]]:
-        ego: list[Tensor | None] = [None] * 4
-        if own is not None:
-            prepared = self._preprocess(own.image, own.camera)
-            size = _resized(own.camera.size, prepared.resize_factor)
-            ego = [
-                prepared.image[None],
-                _single(prepared.K),
-                _single(own.T_camera_lidar),
-                torch.tensor([size], dtype=torch.float32),
-            ]
-        infra: list[Tensor | None] = [None] * 5
-        options: dict[str, Any] = {'level': None, 'infra_size': (0, 0)}
-        if received is not None:
-            size = _resized(received.image_size, received.resize_factor)
-            infra = [
-                torch.from_numpy(np.ascontiguousarray(received.features))[None],
-                _single(scale_K(received.K, received.image_size, size)),
-                _single(received.T_camera_lidar),
-                torch.tensor([size], dtype=torch.float32),
-                torch.tensor([received.weight], dtype=torch.float32),
-            ]
-            options['level'] = self._level(received.level)
-            options['infra_size'] = received.padded_size
-        return [*ego, *infra], options
+    def _ego(self, own: OwnView) -> _Sight:
+        prepared = self._preprocess(own.image, own.camera)
+        height, width = self.padded_size
+        return _Sight(
+            prepared.image[None],
+            prepared.K,
+            own.T_camera_lidar,
+            _resized(own.camera.size, prepared.resize_factor),
+            self.padded_size,
+            (height // STRIDES[0], width // STRIDES[0]),
+        )
+
+    def _infra(self, received: ReceivedView) -> _Sight:
+        size = _resized(received.image_size, received.resize_factor)
+        factor = 2 ** self._level(received.level).s
+        height, width = received.features.shape[-2:]
+        return _Sight(
+            torch.from_numpy(np.ascontiguousarray(received.features))[None],
+            scale_K(received.K, received.image_size, size),
+            received.T_camera_lidar,
+            size,
+            received.padded_size,
+            (height * factor, width * factor),
+        )
+
+    def _aimed(self, ego: _Sight | None, infra: _Sight | None) -> tuple[Aim | None, Aim | None]:
+        """Compute what the calibrations decide."""
+        sights = [sight for sight in (ego, infra) if sight is not None]
+        numbers = [
+            number
+            for sight in sights
+            for number in (
+                _single(sight.K),
+                _single(sight.T_camera_lidar),
+                torch.tensor([sight.content], dtype=torch.float32),
+            )
+        ]
+        found = iter(
+            self._aims(
+                *numbers,
+                image_sizes=tuple(sight.padded_size for sight in sights),
+                map_sizes=tuple(sight.map_size for sight in sights),
+            )
+        )
+        return None if ego is None else next(found), None if infra is None else next(found)
+
+
+class _Sight(NamedTuple):
+    """What one camera shows the vehicle.
+
+    Attributes:
+        tensor: image, or features of a message, a batch of one.
+        K: (3, 3) intrinsics of the resized image, pixels.
+        T_camera_lidar: (4, 4) vehicle lidar to the camera.
+        content: (height, width) of the image without its padding, pixels.
+        padded_size: (height, width) of the image with it, pixels.
+        map_size: (height, width) of the map that is made of the tensor.
+    """
+
+    tensor: Tensor
+    K: NDArray[np.float64]
+    T_camera_lidar: NDArray[np.float64]
+    content: tuple[int, int]
+    padded_size: tuple[int, int]
+    map_size: tuple[int, int]
 
 
 class _Roadside(nn.Module):
@@ -340,8 +446,28 @@ class _Roadside(nn.Module):
         return self.part.at_levels(image, levels)
 
 
+class _Aims(nn.Module):
+    """What calibrations decide, called with K, T and content of each camera."""
+
+    def __init__(self, part: VehiclePart) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(
+        self,
+        *numbers: Tensor,
+        image_sizes: Sequence[tuple[int, int]],
+        map_sizes: Sequence[tuple[int, int]],
+    ) -> tuple[Aim, ...]:
+        views = [
+            View(K, T, content=content)
+            for K, T, content in zip(numbers[::3], numbers[1::3], numbers[2::3])
+        ]
+        return tuple(self.part.aims(views, image_sizes, map_sizes))
+
+
 class _Vehicle(nn.Module):
-    """The vehicle part, called with tensors and options."""
+    """The vehicle part, called with tensors and options, once calibrations are done with."""
 
     def __init__(self, part: VehiclePart) -> None:
         super().__init__()
@@ -350,25 +476,36 @@ class _Vehicle(nn.Module):
     def forward(
         self,
         image: Tensor | None,
-        K: Tensor | None,
-        T_camera_lidar: Tensor | None,
-        content: Tensor | None,
+        cells: Tensor | None,
+        seen: Tensor | None,
+        mask: Tensor | None,
         features: Tensor | None,
-        infra_K: Tensor | None,
-        infra_T: Tensor | None,
-        infra_content: Tensor | None,
+        infra_cells: Tensor | None,
+        infra_seen: Tensor | None,
+        infra_mask: Tensor | None,
         weight: Tensor | None,
         *,
         level: CompressionLevel | None,
-        infra_size: tuple[int, int],
     ) -> EmiffOutput:
-        view = message = None
-        if K is not None and T_camera_lidar is not None:
-            view = View(K, T_camera_lidar, content=content)
-        if features is not None and infra_K is not None and infra_T is not None:
-            infra_view = View(infra_K, infra_T, content=infra_content)
-            message = Message((features,), level, infra_view, infra_size, weight)
-        return self.part(image, view, message)
+        aims = [
+            Aim(Lookup(c, s), m)
+            for c, s, m in ((cells, seen, mask), (infra_cells, infra_seen, infra_mask))
+            if c is not None and s is not None
+        ]
+        sent = () if features is None else (features,)
+        return self.part.look(image, sent, aims, level=level, weight=weight)
+
+
+def _without_seen(output: EmiffOutput) -> EmiffOutput:
+    """Select what is wanted and not known before."""
+    return output._replace(ego_seen=None, infra_seen=None, maps=())
+
+
+def _tensors(sight: _Sight | None, aim: Aim | None) -> tuple[Tensor | None, ...]:
+    """Return what the network takes of a camera; nothing, four times, of one that is missing."""
+    if sight is None or aim is None:
+        return (None,) * 4
+    return sight.tensor, aim.lookup.cells, aim.lookup.seen, aim.mask
 
 
 def _shape(
@@ -390,5 +527,6 @@ def _single(matrix: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(matrix.astype(np.float32))[None]
 
 
-def _share(seen: Tensor | None) -> float:
-    return 0.0 if seen is None else float(seen.float().mean())
+def _share(aim: Aim | None) -> float:
+    """Return the share of the voxels that a camera sees."""
+    return 0.0 if aim is None else float(aim.lookup.seen.float().mean())

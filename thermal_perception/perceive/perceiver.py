@@ -9,7 +9,7 @@ from typing import Any, TYPE_CHECKING
 
 import torch
 
-from thermal_perception.backends import make_backend, Origin
+from thermal_perception.backends import backend_text, make_backend, Origin
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.info import ModelInfo
@@ -125,8 +125,7 @@ class Perceiver:
     @property
     def backend(self) -> str:
         """Run-time and precision, for example `torch fp32`."""
-        part = ', torch fp32 in part' if self._backend.problem else ''
-        return f'{self._backend.name} {self._backend.precision}{part}'
+        return backend_text(self._backend)
 
     @property
     def backend_notes(self) -> tuple[str, ...]:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from thermal_perception.decode import THERMAL_UNITS, thermal_units, ThermalUnits
+from thermal_perception.nodes.parameters.backend import BackendParameters
 from thermal_perception.nodes.parameters.camera import CameraParameters
-from thermal_perception.nodes.parameters.managed import ManagedParameters
 from thermal_perception.nodes.parameters.parameter_set import parameter
 
 _CUSTOM_UNITS = 'custom'
 
 
 @dataclass(frozen=True)
-class ModelParameters(ManagedParameters):
+class ModelParameters(BackendParameters):
     """Parameters of every node with a model."""
 
     model: str = parameter(
@@ -25,20 +25,6 @@ class ModelParameters(ManagedParameters):
         'Weights file (.safetensors); empty takes the shipped ones. A change takes effect with '
         '~/reload_model or the next configure.',
         changeable=True,
-    )
-    device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
-    backend: str = parameter(
-        'torch',
-        'What runs the network: torch, or openvino, which compiles it for the CPU: faster, but a '
-        'start takes some seconds more; auto takes openvino where the network runs on a CPU and '
-        'it is installed, and says why.',
-        choices=('auto', 'torch', 'openvino'),
-    )
-    precision: str = parameter(
-        'auto',
-        'Of the inner values of the network: fp32, bf16, or auto: bf16 where openvino and the '
-        'processor have it.',
-        choices=('auto', 'fp32', 'bf16'),
     )
     artefact: str = parameter(
         '',

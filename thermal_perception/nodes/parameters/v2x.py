@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thermal_perception.nodes.parameters.backend import BackendParameters
 from thermal_perception.nodes.parameters.camera import CameraParameters
 from thermal_perception.nodes.parameters.parameter_set import parameter
 
@@ -11,14 +12,13 @@ _NOWHERE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class V2xParameters(CameraParameters):
+class V2xParameters(BackendParameters, CameraParameters):
     """What both sides have."""
 
     model: str = parameter(
         'emiff_lite', 'Model whose shipped weights are used while `checkpoint` is empty.'
     )
     checkpoint: str = parameter('', 'Weights file (.safetensors); empty takes the shipped ones.')
-    device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
     image_transport: str = parameter(
         'raw',
         'raw subscribes to rgb/image_raw, compressed to the resolved name + /compressed.',

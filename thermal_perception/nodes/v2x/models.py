@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,23 +21,27 @@ if TYPE_CHECKING:
 
 
 def load_roadside(values: V2xParameters) -> RoadsidePerceiver:
-    """Load the roadside part.
+    """Load the roadside part, warm: no live image waits for a compiler.
 
     Raises:
         CheckpointError: if the weights are missing, damaged or of another model.
-        BackendError: if the device is not there.
+        BackendError: if the device is not there, or the backend not installed.
     """
     # Importing torch takes seconds: wrong parameters are reported before it.
     from thermal_perception.perceive.cooperative import RoadsidePerceiver
 
-    return RoadsidePerceiver.load(_path(values), device=values.device)
+    roadside = RoadsidePerceiver.load(_path(values), live=True, **_where(values))
+    roadside.warm_up()
+    return roadside
 
 
 def load_vehicle(values: V2xParameters) -> VehiclePerceiver:
-    """Load the vehicle part; raises as `load_roadside`."""
+    """Load the vehicle part, warm; raises as `load_roadside`."""
     from thermal_perception.perceive.cooperative import VehiclePerceiver
 
-    return VehiclePerceiver.load(_path(values), device=values.device)
+    vehicle = VehiclePerceiver.load(_path(values), live=True, **_where(values))
+    vehicle.warm_up()
+    return vehicle
 
 
 def own_view(
@@ -64,6 +68,15 @@ def received_view(chosen: Chosen) -> ReceivedView:
         T_camera_lidar=chosen.T_camera_lidar,
         weight=chosen.weight,
     )
+
+
+def _where(values: V2xParameters) -> dict[str, Any]:
+    """Return what runs the network."""
+    return {
+        'device': values.device,
+        'backend': values.backend,
+        'precision': values.precision,
+    }
 
 
 def _path(values: V2xParameters) -> Path:

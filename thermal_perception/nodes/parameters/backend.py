@@ -1,0 +1,28 @@
+"""Parameters of every node with a network: what runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thermal_perception.nodes.parameters.managed import ManagedParameters
+from thermal_perception.nodes.parameters.parameter_set import parameter
+
+
+@dataclass(frozen=True)
+class BackendParameters(ManagedParameters):
+    """Device, run-time and precision."""
+
+    device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
+    backend: str = parameter(
+        'torch',
+        'What runs the network: torch, or openvino, which compiles it for the CPU: faster, but a '
+        'start takes some seconds more; auto takes openvino where the network runs on a CPU and '
+        'it is installed, and says why.',
+        choices=('auto', 'torch', 'openvino'),
+    )
+    precision: str = parameter(
+        'auto',
+        'Of the inner values of the network: fp32, bf16, or auto: bf16 where openvino and the '
+        'processor have it.',
+        choices=('auto', 'fp32', 'bf16'),
+    )
