@@ -9,7 +9,7 @@ import pytest
 from tiny import emiff, emiff_checkpoint
 import torch
 
-from thermal_perception.backends.openvino_export import Signature
+from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import CheckpointError, PreprocessError
 from thermal_perception.geometry.camera import Camera
 from thermal_perception.models.checkpoint import Checkpoint
