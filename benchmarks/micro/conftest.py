@@ -33,6 +33,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if todo is None:
         return
     measured = ratios(session.config._benchmarksession.benchmarks)  # type: ignore[attr-defined]
+    if not measured:  # pytest-benchmark times nothing beside pytest-xdist
+        print('', 'nothing was timed', sep='\n')
+        session.exitstatus = 1
+        return
     if todo == 'write':
         RATIOS.write_text(json.dumps(measured, indent=1, sort_keys=True) + '\n')
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -45,12 +46,14 @@ def test_what_became_slow_or_is_not_written_is_named():
 
 
 def run(*arguments):
+    # What pytest-xdist tells its workers would turn the timing off.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('PYTEST_')}
     return subprocess.run(
         [
             sys.executable, '-m', 'pytest', 'benchmarks/micro', '-q', '-p', 'no:xdist',
             '--benchmark-max-time=0.05', '--benchmark-min-rounds=5', *arguments,
         ],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
@@ -63,6 +66,12 @@ def test_a_run_whose_steps_are_slower_fails():
     done = run('--ratios', 'check', '--slack', '0.01', '-k', 'reference or image_message')
     assert done.returncode == 1
     assert 'test_image_message: found' in done.stdout
+
+
+def test_a_run_that_times_nothing_fails():
+    done = run('--ratios', 'check', '--benchmark-disable')
+    assert done.returncode == 1
+    assert 'nothing was timed' in done.stdout
 
 
 def test_every_step_is_written():
