@@ -422,7 +422,7 @@ def test_a_compiled_roadside_sends_and_says_what_runs(link, checkpoint):
         lambda values: RoadsidePerceiver(
             checkpoint, backend=values.backend, precision=values.precision
         ),
-        backend='openvino',
+        backend='auto',
         precision='fp32',
     )
     stamp_ns = link.look()
@@ -434,6 +434,7 @@ def test_a_compiled_roadside_sends_and_says_what_runs(link, checkpoint):
     step = expected.features.max((1, 2))[:, None, None] / 255
     assert (np.abs(sent - expected.features) <= step / 2 + 1e-5).all()
     link.graph.until(lambda: link.graph.value('features', 'backend') == 'openvino fp32')
+    assert link.graph.value('features', 'backend notes').startswith('auto: ')
     assert link.graph.value('features', 'degraded') == 'no'
 
 

@@ -14,6 +14,7 @@ from thermal_perception.geometry import from_xyz_quat, invert
 from thermal_perception.nodes.base.diagnostics import Finding, Health, Level
 from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.managed import ManagedNode
+from thermal_perception.nodes.base.network_health import network_findings, network_values
 from thermal_perception.nodes.base.publishers import make_publisher
 from thermal_perception.nodes.base.qos import output_qos
 from thermal_perception.nodes.base.reload import ModelHooks, ModelReload
@@ -132,16 +133,10 @@ class EmiffInfrastructureNode(ManagedNode[EmiffInfrastructureParameters]):
             )
         report: dict[str, Any] = {'state': state}
         if self._work is not None and self._perceiver is not None:
-            failed = {k: v for k, v in self._work.events.recent.items() if k.startswith('failed')}
-            if failed:
-                findings.append(Finding(Level.ERROR, f'images not processed: {failed}'))
-            if self._perceiver.degraded:
-                findings.append(Finding(Level.WARN, f'degraded: {self._perceiver.degraded}'))
+            findings += network_findings(self._perceiver, self._work.events)
             level = self._level
             report |= {
-                'device': self._perceiver.device,
-                'backend': self._perceiver.backend,
-                'degraded': self._perceiver.degraded or 'no',
+                **network_values(self._perceiver, self._work.events),
                 'sender': self.settings.values.sender_id,
                 'signed': self._key is not None,
                 'level': 'none' if level is None else f'c={level[0]} s={level[1]}',

@@ -20,6 +20,7 @@ from thermal_perception.geometry import boxes_in, compose, from_xyz_quat, invert
 from thermal_perception.nodes.base.diagnostics import counts_text, Finding, Health, Level
 from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.managed import ManagedNode
+from thermal_perception.nodes.base.network_health import network_findings, network_values
 from thermal_perception.nodes.base.publishers import heard, make_publisher
 from thermal_perception.nodes.base.qos import input_qos, latched_qos, output_qos, overridable
 from thermal_perception.nodes.base.reload import ModelHooks, ModelReload
@@ -174,26 +175,16 @@ class EmiffVehicleNode(ManagedNode[EmiffVehicleParameters]):
 
     def _findings(self) -> list[Finding]:
         findings = [*self.state_findings(), *self._reload.findings]
-        if self._work is not None:
-            failed = {k: v for k, v in self._work.events.recent.items() if k.startswith('failed')}
-            if failed:
-                findings.append(
-                    Finding(Level.ERROR, f'images not processed: {counts_text(failed)}')
-                )
-        if self._perceiver is not None and self._perceiver.degraded:
-            findings.append(Finding(Level.WARN, f'degraded: {self._perceiver.degraded}'))
+        if self._work is not None and self._perceiver is not None:
+            findings += network_findings(self._perceiver, self._work.events)
         return findings
 
     def _values(self, state: str) -> dict[str, Any]:
         values: dict[str, Any] = {'state': state}
         if self._work is None or self._perceiver is None:
             return values
-        where = {
-            'device': self._perceiver.device,
-            'backend': self._perceiver.backend,
-            'degraded': self._perceiver.degraded or 'no',
-        }
-        return {**values, **where, **self._work.values()}
+        network = network_values(self._perceiver, self._work.events)
+        return {**values, **network, **self._work.values()}
 
     def _link_health(self, state: str, *, active: bool) -> Health:
         """Tell whether features come and are used, and why not."""

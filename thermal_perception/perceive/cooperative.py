@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from thermal_perception.backends import backend_text, make_backend, TorchBackend
+from thermal_perception.backends import make_backend, TorchBackend
 from thermal_perception.config import from_mapping
 from thermal_perception.errors import CheckpointError
 from thermal_perception.geometry.camera import Camera, scale_K
@@ -22,6 +22,7 @@ from thermal_perception.models.emiff.anchors import make_anchors
 from thermal_perception.models.emiff.config import CompressionLevel
 from thermal_perception.models.emiff.lifting import Lookup, View, voxel_centres
 from thermal_perception.models.emiff.network import Aim, Emiff, STRIDES
+from thermal_perception.perceive.running import Running
 from thermal_perception.postprocess.boxes_3d import merged_boxes, upright_boxes
 from thermal_perception.preprocess.views import ViewConfig, ViewPreprocess
 
@@ -114,15 +115,13 @@ class CooperativePerception:
 Part = TypeVar('Part', bound='_Part')
 
 
-class _Part(ABC):
+class _Part(Running, ABC):
     """What both parts of a checkpoint of EMIFF have in common.
 
     Attributes:
         fingerprint: of the model; both parts must come from the same one.
         levels: (c, s) of its compression levels, finest first.
     """
-
-    _backend: Backend
 
     def __init__(
         self,
@@ -181,21 +180,6 @@ class _Part(ABC):
             torch.set_num_threads(num_threads)
         options: dict[str, Any] = {'device': device, 'backend': backend, 'precision': precision}
         return cls(load_checkpoint(path), live=live, **options)
-
-    @property
-    def device(self) -> str:
-        """Where the network runs."""
-        return self._backend.device
-
-    @property
-    def backend(self) -> str:
-        """Run-time and precision, for example `torch fp32`."""
-        return backend_text(self._backend)
-
-    @property
-    def degraded(self) -> str:
-        """Why the network does not run as it was asked to; empty if it does."""
-        return self._backend.problem
 
     def warm_up(self) -> None:
         """Run on black images of every kind that a node meets, so that no live image waits."""

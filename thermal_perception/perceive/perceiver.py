@@ -9,10 +9,11 @@ from typing import Any, TYPE_CHECKING
 
 import torch
 
-from thermal_perception.backends import backend_text, make_backend, Origin
+from thermal_perception.backends import make_backend, Origin
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive.info import ModelInfo
+from thermal_perception.perceive.running import Running
 from thermal_perception.perceive.system import black_frames, Limits
 from thermal_perception.perceive.systems import make_system
 from thermal_perception.postprocess import MIN_AREA_PX
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from thermal_perception.types import FrameSet, Modality, Output, Perception
 
 
-class Perceiver:
+class Perceiver(Running):
     """A loaded model. One call at a time: calls from several threads wait for each other."""
 
     def __init__(
@@ -118,24 +119,9 @@ class Perceiver:
         )
 
     @property
-    def device(self) -> str:
-        """Where the network runs now."""
-        return self._backend.device
-
-    @property
-    def backend(self) -> str:
-        """Run-time and precision, for example `torch fp32`."""
-        return backend_text(self._backend)
-
-    @property
-    def backend_notes(self) -> tuple[str, ...]:
-        """What is worth knowing of how it runs, such as why `auto` chose this run-time."""
-        return self._backend.notes
-
-    @property
     def degraded(self) -> str:
         """Why the network does not run where it was asked to; empty if it does."""
-        return self._degraded or self._backend.problem
+        return self._degraded or super().degraded
 
     @property
     def cameras(self) -> tuple[Modality, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, TYPE_CHECKING
 
+from thermal_perception.nodes.base.network_health import Network
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -36,28 +38,12 @@ class ModelInfoLike(Protocol):
         """File of the weights."""
 
 
-class PerceiverLike(Protocol):
+class PerceiverLike(Network, Protocol):
     """What nodes use of `perceive.Perceiver`."""
 
     @property
     def info(self) -> ModelInfoLike:
         """What runs."""
-
-    @property
-    def device(self) -> str:
-        """Where it runs now."""
-
-    @property
-    def backend(self) -> str:
-        """Run-time and precision."""
-
-    @property
-    def backend_notes(self) -> tuple[str, ...]:
-        """What is worth knowing of how it runs, such as why `auto` chose this run-time."""
-
-    @property
-    def degraded(self) -> str:
-        """Why it does not run as it should; empty if it does."""
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run once on a black image of (height, width)."""

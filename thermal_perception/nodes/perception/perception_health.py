@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TYPE_CHECKING
 
-from thermal_perception.nodes.base.diagnostics import (
-    counts_text,
-    Finding,
-    Health,
-    latency_values,
-    Level,
-)
+from thermal_perception.nodes.base.diagnostics import Finding, Health, latency_values, Level
+from thermal_perception.nodes.base.network_health import network_findings, network_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +31,7 @@ def perception_health(
     found = list(findings)
     if pipeline is None:
         return Health('perception', state, tuple(found), {'state': state})
-    failed = {k: v for k, v in pipeline.events.recent.items() if k.startswith('failed')}
-    if failed:
-        found.append(Finding(Level.ERROR, f'images not processed: {counts_text(failed)}'))
-    if pipeline.perceiver.degraded:
-        found.append(Finding(Level.WARN, f'degraded: {pipeline.perceiver.degraded}'))
+    found += network_findings(pipeline.perceiver, pipeline.events)
     replaced = pipeline.events.recent['replaced']
     if complain_of_replaced and replaced:
         found.append(Finding(Level.WARN, f'queue full: {replaced} images given up'))
@@ -54,16 +45,12 @@ def _perception_values(pipeline: Pipeline, state: str) -> dict[str, Any]:
         'model': perceiver.info.model,
         'checkpoint': perceiver.info.path,
         'fingerprint': perceiver.info.fingerprint,
-        'device': perceiver.device,
-        'backend': perceiver.backend,
-        'backend notes': '; '.join(perceiver.backend_notes) or 'none',
-        'degraded': perceiver.degraded or 'no',
+        **network_values(perceiver, pipeline.events),
         'score threshold': pipeline.threshold,
         'output rate [Hz]': pipeline.output_rate.hz,
         'processed': totals.get('processed', 0),
         'replaced': pipeline.replaced,
         'discarded': pipeline.discarded,
         'waiting': pipeline.waiting,
-        **{cause: count for cause, count in totals.items() if cause.startswith('failed')},
         **latency_values(pipeline.stages.summary),
     }

@@ -79,7 +79,6 @@ class CameraWork:
             'output rate [Hz]': self.rate.hz,
             'processed': totals.get('processed', 0),
             'replaced': totals.get('replaced', 0),
-            **{cause: count for cause, count in totals.items() if cause.startswith('failed')},
             **latency_values(self.stages.summary),
         }
 
