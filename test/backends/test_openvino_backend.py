@@ -381,6 +381,30 @@ def test_a_graph_in_the_making_ends_with_its_process():
         shutil.rmtree(folder)  # a killed process cannot
 
 
+FREED_ELSEWHERE = """
+import signal, threading
+from nets import Doubles
+from thermal_perception.backends import OpenVinoBackend
+backends = [OpenVinoBackend(Doubles())]
+thread = threading.Thread(target=backends.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGINT, lambda *_: print('heard'))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_a_signal_is_heard_after_a_backend_went_in_another_thread():
+    done = subprocess.run(
+        [sys.executable, '-c', FREED_ELSEWHERE],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)},
+    )
+    assert (done.returncode, done.stdout) == (0, 'heard\n'), done.stderr
+
+
 def test_unknown_precision_is_refused():
     with pytest.raises(BackendError, match="found 'int4', expected auto, fp32 or bf16"):
         OpenVinoBackend(Doubles(), precision='int4')

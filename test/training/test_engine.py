@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -75,17 +72,7 @@ def stop_after(trainer, steps, how=None):
 
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_after_the_step_and_resuming_repeats_nothing(make_trainer, how, request):
-    if 'PYTEST_XDIST_WORKER' in os.environ:
-        # A worker that ran hundreds of other tests has died of this signal: here it is alone.
-        clean = {k: v for k, v in os.environ.items() if not k.startswith('PYTEST_')}
-        alone = [sys.executable, '-m', 'pytest', '-q', '-n0', request.node.nodeid]
-        root = request.config.rootpath
-        done = subprocess.run(
-            alone, cwd=root, env=clean, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
-        return
+def test_a_signal_stops_after_the_step_and_resuming_repeats_nothing(make_trainer, how):
     options = {'model': DENOISED, 'epochs': 2, 'optimiser': {'ema_decay': 0.9}}
     whole = make_trainer('whole', **options)
     assert whole.fit() == 'finished'
@@ -205,7 +192,9 @@ def test_each_epoch_leaves_a_state_and_a_checkpoint_and_no_part(make_trainer):
     trainer = make_trainer(evaluate=evaluate)
     trainer.fit()
     files = {p.name for p in trainer.folder.path.iterdir()}
-    assert files == {'config.yaml', 'log.jsonl', 'last.pt', 'last.safetensors', 'best.safetensors'}
+    assert files == {
+        'config.yaml', 'log.jsonl', 'last.pt', 'last.safetensors', 'best.safetensors'
+    }
     best, last = (
         load_checkpoint(trainer.folder.path / f'{n}.safetensors').state for n in ('best', 'last')
     )
@@ -303,9 +292,8 @@ def test_averaged_weights_are_what_is_saved_and_evaluated(make_trainer):
     trainer = make_trainer(
         epochs=1,
         optimiser={'ema_decay': 0.99},
-        evaluate=lambda state: (
-            seen.append(state['encoder.0.linear1.weight'].clone()) or {'mAP50': 0.0}
-        ),
+        evaluate=lambda state: seen.append(state['encoder.0.linear1.weight'].clone())
+        or {'mAP50': 0.0},
     )
     trainer.fit()
     name = 'encoder.0.linear1.weight'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import cache
 import logging
 import os
 from pathlib import Path
@@ -331,10 +332,21 @@ def openvino_abilities() -> frozenset[str]:
 
 def _core() -> Any:
     try:
-        import openvino
+        from openvino import Core
     except ImportError as error:
         raise BackendError(
             'backend: found openvino, which is not installed; run `pip install openvino`, or '
             'choose torch'
         ) from error
-    return openvino.Core()
+    return _kept(Core)
+
+
+@cache
+def _kept(make: Callable[[], Any]) -> Any:
+    """Return the one core of this process, which stays until the process ends.
+
+    Where the processor has AMX, a core gives the thread that makes it another stack for signals.
+    If its last reference went in another thread, the stack would go with it, and the next Ctrl-C
+    would crash the process.
+    """
+    return make()
