@@ -1,6 +1,7 @@
-# make demo    nodes detect people and vehicles in thermal video
-# make test    linters, type checks, tests
-# make setup   only the virtual environment .venv, which the others make too
+# make demo       nodes detect people and vehicles in thermal video
+# make test       linters, type checks, tests
+# make test-slow  what takes minutes: networks of full size through every run-time
+# make setup      only the virtual environment .venv, which the others make too
 #
 # Variables: TORCH='torch==2.13.0'  pip requirement of torch, to choose a CPU or a CUDA build (kept once chosen)
 #            PYTHON=/path/python    interpreter to build .venv with (default: found, 3.11 or newer)
@@ -14,7 +15,7 @@ MODEL ?=
 # Set by the ROS wheels of another virtual environment; inherited, it would load that one's libraries.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: demo test setup lint test-launch clean help
+.PHONY: demo test setup lint test-slow test-launch clean help
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -34,6 +35,9 @@ lint: setup
 # Two processes, each with one thread for PyTorch: threads that wait for others' cores are slower than none.
 test: lint
 	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist worksteal
+
+test-slow: setup
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 test-launch: setup
 	@.venv/bin/python scripts/test_launch.py

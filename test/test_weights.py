@@ -54,6 +54,7 @@ def test_all_shipped_weights_together_are_small():
     assert sum(path.stat().st_size for path in SHIPPED) <= LIMIT_OF_ALL_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'path', [p for p in SHIPPED if p.stem != 'emiff_lite'], ids=lambda path: path.stem
 )
@@ -86,6 +87,7 @@ def test_shipped_weights_give_the_same_through_openvino(path):
         assert off.max() <= 1
 
 
+@pytest.mark.slow
 def test_shipped_weights_of_vehicle_and_roadside_find_cars_through_openvino_too(tmp_path):
     pytest.importorskip('openvino', reason='needs OpenVINO')
     path = next(p for p in SHIPPED if p.stem == 'emiff_lite')

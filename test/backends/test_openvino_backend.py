@@ -14,6 +14,7 @@ import time
 from nets import DependsOnValues, Doubles, Output, Part, part_of
 from proc import alive
 import pytest
+from tiny import small_backbones
 import torch
 from torch import nn
 from torch.testing import assert_close
@@ -127,7 +128,8 @@ def test_cameras_padding_and_switches_have_graphs_of_their_own(doubles):
 def pair_network():
     """A network in which every part changes the result."""
     torch.manual_seed(0)
-    network = E2eMfd(PAIR).eval()
+    with small_backbones():
+        network = E2eMfd(PAIR).eval()
     for name, parameter in network.named_parameters():
         if any(part in name for part in ('rgb_norms', 'lateral', 'box_deltas')):
             nn.init.normal_(parameter, std=0.1)

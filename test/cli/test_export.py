@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 
 import pytest
+from tiny import lite, small_backbones
 
 from thermal_perception.cli.export import export, ExportOptions
 from thermal_perception.cli.info import info
 from thermal_perception.errors import CheckpointError, ConfigError
-from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint, save_random
+
+NAMES = ('person', 'car')
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """Return random weights of a network that is traced quickly."""
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    with small_backbones():
+        save_random(path, CheckpointInfo('tiny', 'fusion_detr', lite(NAMES), {}, NAMES, (64, 96)))
+        yield path
 
 
 def test_what_was_exported_is_told_and_info_tells_what_it_is(

@@ -155,8 +155,11 @@ def test_a_compiled_roadside_sends_the_same(compiled, moving):
 
 
 @pytest.mark.parametrize(
-    ('sees', 'level'), [(True, (4, 2)), (True, None), (False, (4, 0))],
-    ids=['together', 'alone', 'the roadside alone'],
+    ('sees', 'level'), [
+        pytest.param(True, (4, 2), id='together'),
+        pytest.param(True, None, id='alone', marks=pytest.mark.slow),
+        pytest.param(False, (4, 0), id='the roadside alone', marks=pytest.mark.slow),
+    ],
 )  # fmt: skip
 def test_a_compiled_vehicle_finds_the_same(compiled, moving, own, sees, level):
     eager = VehiclePerceiver(moving, device='cpu')

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
-from tiny import e2e_mfd, lite, rgbt
+from tiny import e2e_mfd, lite, rgbt, small_backbones
 
 pytest.importorskip('openvino', reason='needs OpenVINO')
 
@@ -27,10 +27,17 @@ from thermal_perception.perceive.systems import make_system
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAMES = ('person', 'car')
 SIZE = (64, 64)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _small() -> Iterator[None]:
+    with small_backbones():
+        yield
 
 
 def save(folder: Path, architecture: str, config: dict, names=NAMES) -> Path:

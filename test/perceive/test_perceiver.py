@@ -7,7 +7,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
-from tiny import lite
+from tiny import lite, small_backbones
 
 from thermal_perception.errors import BackendError, PreprocessError
 from thermal_perception.models.checkpoint import (
@@ -20,11 +20,18 @@ from thermal_perception.perceive import Perceiver
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 TINY = lite(('person', 'car'))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _small() -> Iterator[None]:
+    with small_backbones():
+        yield
 
 
 @pytest.fixture(scope='module')
