@@ -17,8 +17,10 @@ import torch
 
 pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
 
+from rclpy.serialization import serialize_message
+
 from thermal_perception.decode.image import decode_image
-from thermal_perception.encode import DetectionEncoder, to_image
+from thermal_perception.encode import DetectionEncoder, serialize_detections, to_image
 from thermal_perception.encode.overlay import draw_overlay
 from thermal_perception.geometry.transforms import compose, from_xyz_rpy, transform_points
 from thermal_perception.postprocess.detections import top_detections
@@ -119,6 +121,23 @@ def test_detections_message(benchmark, count):
     encode, found = DetectionEncoder(), boxes(count)
     message = benchmark(encode, found)
     assert len(message.detections) == count
+
+
+@pytest.mark.benchmark(group='objects')
+@pytest.mark.parametrize('count', [100, 300])
+def test_detections_message_serialized(benchmark, count):
+    """The same, and what rclpy and the middleware do with it when it is published."""
+    encode, found = DetectionEncoder(), boxes(count)
+    written = benchmark(lambda: serialize_message(encode(found)))
+    assert len(written) > 400 * count
+
+
+@pytest.mark.benchmark(group='objects')
+@pytest.mark.parametrize('count', [100, 300])
+def test_detections_bytes(benchmark, count):
+    """Boxes to the bytes of that message, as the nodes publish them."""
+    written = benchmark(serialize_detections, boxes(count))
+    assert len(written) > 400 * count
 
 
 @pytest.mark.benchmark(group='array')

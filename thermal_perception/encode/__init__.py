@@ -17,11 +17,13 @@ from thermal_perception.encode.motion import (
     to_odometry,
 )
 from thermal_perception.encode.overlay import draw_overlay, to_display, to_encoding
+from thermal_perception.encode.serialized import serialize_detections
 
 __all__ = [
     'DetectionEncoder',
     'draw_overlay',
     'LabelPainter',
+    'serialize_detections',
     'to_camera_info',
     'to_classification',
     'to_compressed_image',

@@ -8,7 +8,6 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 
 from thermal_perception.encode import (
-    DetectionEncoder,
     draw_overlay,
     to_header,
     to_image,
@@ -17,6 +16,7 @@ from thermal_perception.encode import (
 )
 from thermal_perception.nodes.base.publishers import heard, make_publisher
 from thermal_perception.nodes.base.qos import latched_qos, output_qos
+from thermal_perception.nodes.perception.box_encoder import box_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +39,7 @@ class DetectorOutputs:
     def __init__(self, node: ManagedNode[PerceptionParameters]) -> None:
         """Create the publishers on the node."""
         self._node = node
-        self._encode = DetectionEncoder()
+        self._encode = box_encoder()
         self._publishers: list[Any] = []
         self._detections = self.add(Detection2DArray, '~/detections')
         self._label_info = self.add(LabelInfo, '~/label_info', latched_qos())
