@@ -4,14 +4,17 @@ from thermal_perception.backends.artefact import Origin
 from thermal_perception.backends.choice import (
     Backend,
     backend_text,
+    BACKENDS,
     Choice,
     choose_backend,
+    cpu_threads,
     make_backend,
 )
 from thermal_perception.backends.openvino_backend import OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
 
 __all__ = [
+    'BACKENDS',
     'Backend',
     'Choice',
     'OpenVinoBackend',
@@ -20,6 +23,7 @@ __all__ = [
     'backend_text',
     'choose_backend',
     'choose_device',
+    'cpu_threads',
     'make_backend',
     'to_cpu',
 ]

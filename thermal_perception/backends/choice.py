@@ -124,6 +124,11 @@ def choose_backend(device: str = 'auto') -> Choice:
     return Choice('openvino', f'it is installed, and the processor has {width} and {bf16}')
 
 
+def cpu_threads() -> int:
+    """Return with how many threads a backend computes on the CPU unless told otherwise."""
+    return torch.get_num_threads()
+
+
 def backend_text(backend: Backend) -> str:
     """Tell run-time and precision, for example `openvino bf16`, and whether PyTorch helps out."""
     part = ', torch fp32 in part' if backend.problem else ''

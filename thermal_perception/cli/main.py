@@ -446,7 +446,13 @@ def benchmark(
     model: Model = 'fusion_detr_lite',
     checkpoint: Checkpoint = None,
     device: Device = 'auto',
-    backend: Backend = 'torch',
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar='NAME[,NAME]',
+            help='torch, openvino, auto; several side by side, as torch,openvino:fp32.',
+        ),
+    ] = None,
     precision: Precision = 'auto',
     only: Annotated[
         str, typer.Option(metavar='NAME', help='Ask for this output alone: fused_image.')
@@ -454,15 +460,15 @@ def benchmark(
 ) -> None:
     """Measure what the node costs beside its network: stages, rate, age of the answers."""
     _require_ros()
-    from thermal_perception.cli.benchmark.benchmark import benchmark, BenchmarkOptions
+    from thermal_perception.cli.benchmark.benchmark import benchmark
+    from thermal_perception.cli.benchmark.options import BenchmarkOptions, parse_ways
 
     benchmark(
         BenchmarkOptions(
             model=model,
             checkpoint=checkpoint,
             device=device,
-            backend=backend,
-            precision=precision,
+            ways=parse_ways(backend or ['torch'], precision),
             only=only,
             frames=frames,
             runs=runs,

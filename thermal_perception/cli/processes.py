@@ -54,6 +54,12 @@ class Child:
         text = self.log.read_text(encoding='utf-8', errors='replace').strip()
         return '\n'.join(text.splitlines()[-lines:])
 
+    @property
+    def lines(self) -> list[str]:
+        """The complete lines it has printed so far."""
+        text = self.log.read_text(encoding='utf-8', errors='replace')
+        return text.rpartition('\n')[0].splitlines()
+
     def pause(self) -> None:
         """Halt it where it is; not for a process that shares memory with others, as DDS does."""
         self.process.send_signal(signal.SIGSTOP)

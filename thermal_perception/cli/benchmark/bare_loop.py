@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from contextlib import suppress
-from itertools import count
 import json
 from pathlib import Path
 import signal
@@ -24,14 +23,13 @@ _WARM_UP = 5
 
 
 def main() -> None:
-    """Run; print name, precision and device as JSON, then the milliseconds of each call."""
+    """Print name, precision and device as JSON, then the milliseconds of each call."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--device', required=True)
     parser.add_argument('--backend', default='torch')
     parser.add_argument('--precision', default='auto')
     parser.add_argument('--wanted', help='the output to make, default: all')
-    parser.add_argument('--frames', type=int, help='default: until ended')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     options = parser.parse_args()
     die_with_parent(signal.SIGKILL)  # it may be paused then
@@ -57,7 +55,7 @@ def main() -> None:
     what = {'name': backend.name, 'precision': backend.precision, 'device': backend.device}
     print(json.dumps(what), flush=True)
     with suppress(KeyboardInterrupt):
-        for _ in count() if options.frames is None else range(options.frames):
+        while True:
             started = time.perf_counter()
             backend(*call.inputs, **call.options)
             print(1000 * (time.perf_counter() - started), flush=True)

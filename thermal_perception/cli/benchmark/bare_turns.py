@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,12 @@ _SKIP = 2
 
 
 class BareTurns:
-    """Lets a `bare_loop` run until it has made enough calls, then halts it."""
+    """Lets a `bare_loop` run until it has made enough calls, then halts it.
+
+    Attributes:
+        name: of the backend.
+        precision: of the network's inner values.
+    """
 
     def __init__(self, loop: Child, watch: Callable[[], None], limit_s: float) -> None:
         """Wait until the loop makes its calls, and halt it.
@@ -26,29 +32,26 @@ class BareTurns:
         Args:
             loop: the process.
             watch: called now and then; raises to give up.
-            limit_s: seconds that a turn may take.
+            limit_s: seconds that a turn, or the start, may take.
         """
         self._loop, self._watch, self._limit_s = loop, watch, limit_s
         self.take(0)
+        what = json.loads(loop.lines[0])
+        self.name, self.precision = str(what['name']), str(what['precision'])
 
-    def take(self, calls: int) -> float:
-        """Return the rate of so many calls, per second; 0 for no calls."""
-        before = len(self._lines())
+    def take(self, calls: int) -> list[float]:
+        """Return the milliseconds of so many calls."""
+        before = len(self._loop.lines)
         first = before + _SKIP
         self._loop.resume()
         deadline = time.monotonic() + self._limit_s
-        while len(self._lines()) < first + calls:
+        while len(self._loop.lines) < first + calls:
             if time.monotonic() > deadline:
-                made = max(0, len(self._lines()) - first)
+                made = max(0, len(self._loop.lines) - first)
                 raise ThermalPerceptionError(
                     f'network alone: {made} calls within {self._limit_s:.0f} s, expected {calls}'
                 )
             self._watch()
             time.sleep(_LOOK_AGAIN_S)
         self._loop.pause()
-        times_ms = [float(line) for line in self._lines()[first : first + calls]]
-        return 1000 * calls / sum(times_ms) if times_ms else 0.0
-
-    def _lines(self) -> list[str]:
-        """Return the complete lines printed so far; the first describes the network."""
-        return self._loop.log.read_text().rpartition('\n')[0].splitlines()
+        return [float(line) for line in self._loop.lines[first : first + calls]]

@@ -14,7 +14,7 @@ from thermal_perception.cli.ros import executor_of, message, qos, ros_node
 from thermal_perception.decode import stamp_ns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rclpy.executors import Executor
     from rclpy.node import Node
@@ -52,10 +52,10 @@ class Arrivals:
             return 0.0
         return (len(self) - 1) * 1e9 / (self.arrived_ns[-1] - self.arrived_ns[0])
 
-    def after(self, skip: int) -> Arrivals:
-        """Return the messages but the first `skip`."""
-        stages = {name: values[skip:] for name, values in self.stages_ms.items()}
-        return Arrivals(self.arrived_ns[skip:], self.stamps_ns[skip:], stages)
+    def part(self, first: int, end: int | None = None) -> Arrivals:
+        """Return the messages from number `first` on, up to number `end`."""
+        stages = {name: values[first:end] for name, values in self.stages_ms.items()}
+        return Arrivals(self.arrived_ns[first:end], self.stamps_ns[first:end], stages)
 
     def clear(self) -> None:
         """Forget all."""
@@ -91,6 +91,13 @@ class BenchmarkListener:
         self._turns = node.create_publisher(
             message('std_msgs/msg/String'), TURN, qos(100, reliable=True)
         )
+        self._statuses: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+        node.create_subscription(
+            message('diagnostic_msgs/msg/DiagnosticArray'),
+            '/diagnostics',
+            self._note_statuses,
+            qos(100, reliable=True),
+        )
 
     @property
     def camera_listens(self) -> bool:
@@ -101,14 +108,28 @@ class BenchmarkListener:
         """Tell whether a node has subscribed to its images."""
         return bool(self._node.count_subscribers(f'/{name}/thermal/image_raw'))
 
-    def give_turn(self, name: str) -> None:
-        """Let the camera publish for this node."""
-        self._turns.publish(message('std_msgs/msg/String')(data=name))
+    def give_turn(self, name: str, rate_hz: float = 0.0) -> None:
+        """Let the camera publish for this node; see `TURN`."""
+        self._turns.publish(message('std_msgs/msg/String')(data=f'{name} {rate_hz}'))
+
+    def diagnostics_of(
+        self, name: str, limit_s: float, watch: Callable[[], None]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Wait for the next diagnostics of a node; values by name of the status.
+
+        It returns what came, or nothing, after `limit_s`; see `wait_until` for `watch`.
+        """
+        self._statuses[name].clear()
+        self.wait_until(lambda: bool(self._statuses[name]), limit_s, watch)
+        return dict(self._statuses[name])
+
+    def _note_statuses(self, diagnostics: Any) -> None:
+        for status in diagnostics.status:
+            node, _, about = status.name.partition(': ')
+            self._statuses[node][about] = {value.key: value.value for value in status.values}
 
     @contextmanager
-    def answers_of(
-        self, node: str, answer: tuple[str, str] = DETECTIONS
-    ) -> Iterator[Arrivals]:
+    def answers_of(self, node: str, answer: tuple[str, str] = DETECTIONS) -> Iterator[Arrivals]:
         """Note the answers of a node and its stage times while the context lasts.
 
         Args:
@@ -161,8 +182,9 @@ class BenchmarkListener:
         """
         deadline = time.monotonic() + limit_s
         while not enough():
-            if time.monotonic() >= deadline:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
                 return False
-            self._executor.spin_once(timeout_sec=_LOOK_AGAIN_S)
+            self._executor.spin_once(timeout_sec=min(left_s, _LOOK_AGAIN_S))
             watch()
         return True

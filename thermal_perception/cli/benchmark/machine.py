@@ -8,7 +8,28 @@ from pathlib import Path
 import platform
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, TYPE_CHECKING
+
+from thermal_perception.backends import cpu_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FLAGS = {'avx2': 'AVX2', 'avx512': 'AVX-512', 'amx': 'AMX', 'bf16': 'bf16'}
+_RUN_TIMES = ('torch', 'openvino', 'onnxruntime')
+
+
+def machine_text(machine: Mapping[str, Any]) -> str:
+    """Return what matters of `describe_machine` in three lines."""
+    flags = ', '.join(text for flag, text in _FLAGS.items() if machine[flag])
+    versions = [f'{n} {machine[n]}' if machine[n] else f'no {n}' for n in _RUN_TIMES]
+    return (
+        f'{machine["cpu"]} with {flags or "no AVX"}\n'
+        f'thermal_perception {machine["thermal_perception"]}; cores {machine["cores"]}, threads '
+        f'of a network {machine["threads"]}, {machine["memory_gib"]} GiB, '
+        f'{machine["gpu"] or "no GPU"}\n'
+        f'{", ".join(versions)}'
+    )
 
 
 def describe_machine() -> dict[str, Any]:
@@ -17,13 +38,17 @@ def describe_machine() -> dict[str, Any]:
     return {
         'cpu': _cpu_field('model name') or platform.machine(),
         'cores': len(os.sched_getaffinity(0)),
-        'amx': 'amx_tile' in flags,
+        'threads': cpu_threads(),
+        'avx2': 'avx2' in flags,
         'avx512': 'avx512f' in flags,
+        'amx': 'amx_tile' in flags,
+        'bf16': 'amx_bf16' in flags or 'avx512_bf16' in flags,
         'memory_gib': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
         'gpu': _gpu(),
         'system': platform.platform(),
         'python': platform.python_version(),
-        'torch': _version('torch'),
+        'thermal_perception': _version('thermal_perception'),
+        **{name: _version(name) for name in _RUN_TIMES},
         'opencv': _version('opencv-python-headless'),
         'ros_distro': os.environ.get('ROS_DISTRO', ''),
         'rmw': os.environ.get('RMW_IMPLEMENTATION', 'default'),

@@ -34,6 +34,7 @@ _SLOP_S = 0.05
 def main() -> None:
     """Run until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--name', default='naive')
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--device', required=True)
     parser.add_argument('--backend', default='torch')
@@ -46,7 +47,7 @@ def main() -> None:
         backend=options.backend,
         precision=options.precision,
     )
-    with suppress(KeyboardInterrupt), ros_node('naive') as node:
+    with suppress(KeyboardInterrupt), ros_node(options.name) as node:
         synchronizer = synchronise(node, perceiver)
         spin(executor_of(node))
         del synchronizer  # it had to live until here
@@ -54,9 +55,9 @@ def main() -> None:
 
 def synchronise(node: Node, perceiver: Perceiver) -> Any:
     """Subscribe to image and camera_info in step, and answer each pair from the callback."""
-    filters = import_module('message_filters')
+    filters, name = import_module('message_filters'), node.get_name()
     answers = message('vision_msgs/msg/Detection2DArray')
-    publisher = node.create_publisher(answers, '/naive/detections', _QUEUE)
+    publisher = node.create_publisher(answers, f'/{name}/detections', _QUEUE)
     threshold = perceiver.info.default_score_threshold
 
     def on_pair(image: Any, _: Any) -> None:
@@ -64,10 +65,10 @@ def synchronise(node: Node, perceiver: Perceiver) -> Any:
         publisher.publish(to_message(image, found.above(threshold)))
 
     inputs = [
-        filters.Subscriber(node, message(f'sensor_msgs/msg/{name}'), topic, qos_profile=_QUEUE)
-        for name, topic in (
-            ('Image', '/naive/thermal/image_raw'),
-            ('CameraInfo', '/naive/thermal/camera_info'),
+        filters.Subscriber(node, message(f'sensor_msgs/msg/{kind}'), topic, qos_profile=_QUEUE)
+        for kind, topic in (
+            ('Image', f'/{name}/thermal/image_raw'),
+            ('CameraInfo', f'/{name}/thermal/camera_info'),
         )
     ]
     synchronizer = filters.ApproximateTimeSynchronizer(inputs, _QUEUE, _SLOP_S)

@@ -5,31 +5,33 @@ from __future__ import annotations
 import argparse
 from array import array
 from contextlib import suppress
-from itertools import count, cycle
+from itertools import cycle
 import time
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli.benchmark.scene import colour_image, FRAME_ID, thermal_counts
-from thermal_perception.cli.pacer import Pacer
 from thermal_perception.cli.processes import die_with_parent
-from thermal_perception.cli.ros import executor_of, message, qos, ros_node, spin
+from thermal_perception.cli.ros import executor_of, message, qos, ros_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rclpy.node import Node
 
 TURN = '/benchmark/turn'
-"""Topic that names whom the camera publishes for, std_msgs/String."""
+"""Topic, std_msgs/String: whom the camera publishes for and the rate in Hz, `NAME RATE`.
+
+A rate of 0 asks for one image.
+"""
 NOBODY = 'nobody'
 
 _DIFFERENT_IMAGES = 16
+_LOOK_UP_S = 0.5
 
 
 def main() -> None:
-    """Publish until interrupted."""
+    """Publish until interrupted, and print for whom and with what stamp."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--rate', type=float, help='frames per second; default: one per turn')
     parser.add_argument('--size', type=int, nargs=2, required=True, help='height and width')
     parser.add_argument('--cameras', nargs='+', default=['thermal'], help='of thermal, rgb')
     parser.add_argument('--for', nargs='+', required=True, dest='names', help='namespaces')
@@ -38,23 +40,15 @@ def main() -> None:
     with suppress(KeyboardInterrupt), ros_node('benchmark_camera') as node:
         camera = Camera(node, tuple(options.size), options.names, options.cameras)
         executor = executor_of(node)
-        if options.rate is None:
-            camera.on_turn = camera.publish
-            spin(executor)
-        pacer = Pacer(0, 1.0, 0.0, lambda _: None)
-        for number in count():
-            pacer.wait_until(round(number * 1e9 / options.rate))
-            executor.spin_once(timeout_sec=0)
-            camera.publish()
+        while True:
+            executor.spin_once(timeout_sec=camera.due_in_s)
+            camera.publish_if_due()
 
 
 class Camera:
     """Cameras whose images go to one of several namespaces, as `TURN` tells.
 
     The thermal camera sends mono16, the other one bgr8 of the same size and stamp.
-
-    Attributes:
-        on_turn: called after each message on `TURN`.
     """
 
     def __init__(
@@ -83,25 +77,48 @@ class Camera:
             ]
             for name in (*names, NOBODY)
         }
-        self._turn = NOBODY
-        self.on_turn: Callable[[], None] = lambda: None
+        self._turn, self._period_s, self._due_s = NOBODY, 0.0, 0.0
         node.create_subscription(
             message('std_msgs/msg/String'), TURN, self._take_turn, qos(100, reliable=True)
         )
 
-    def publish(self) -> None:
+    @property
+    def due_in_s(self) -> float:
+        """Seconds until the next image; while there is none, until it is time to look again."""
+        return max(0.0, self._due_s - time.monotonic()) if self._period_s else _LOOK_UP_S
+
+    def publish_if_due(self) -> None:
+        """Publish if it is time to; what could not be sent in time is left out."""
+        now_s = time.monotonic()
+        if self._period_s and now_s >= self._due_s:
+            self._publish()
+            self._due_s += self._period_s
+            if self._due_s <= now_s:
+                self._due_s = now_s + self._period_s
+
+    def _publish(self) -> None:
         """Publish a moment, stamped now, for whose turn it is: images and their camera_info."""
         images, info = next(self._images), self._info
-        sec, nanosec = divmod(time.time_ns(), 1_000_000_000)
+        sec, nanosec = divmod(stamp_ns := time.time_ns(), 1_000_000_000)
         for header in (*(image.header for image in images), info.header):
             header.stamp.sec, header.stamp.nanosec, header.frame_id = sec, nanosec, FRAME_ID
         for image, (publisher, infos) in zip(images, self._publishers[self._turn]):
             publisher.publish(image)
             infos.publish(info)
+        print(self._turn, stamp_ns, flush=True)
 
     def _take_turn(self, turn: Any) -> None:
-        self._turn = turn.data
-        self.on_turn()
+        self._turn, rate_hz = turn.data.split()
+        self._period_s = 1 / float(rate_hz) if float(rate_hz) else 0.0
+        self._due_s = time.monotonic()
+        if not self._period_s:
+            self._publish()
+
+
+def sent_to(name: str, lines: Iterable[str]) -> list[int]:
+    """Return the stamps of the images sent to `name`, given all lines that the camera printed."""
+    words = (line.split() for line in lines)
+    return [int(parts[1]) for parts in words if len(parts) == 2 and parts[0] == name]
 
 
 def _image(camera: str, number: int, size: tuple[int, int]) -> Any:

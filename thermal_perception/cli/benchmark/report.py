@@ -1,92 +1,77 @@
-"""What the benchmark measured, as numbers for scripts and tables for people."""
+"""What the benchmark measured, as numbers for scripts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
-from rich.table import Table
+
+from thermal_perception.cli.benchmark.turn import Fates, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-BUDGET_MS = 6.0
-"""All but the network, median, from callback entry to the return of `publish()`."""
-MIN_RATE_RATIO = 0.9
-MIN_AGE_FACTOR = 4.0
-MIN_AGE_FACTOR_PLAIN = 1.3
-"""On a CPU without matrix units (AMX) and no GPU, where the network takes most of any age."""
-_SUMS = {
-    'total': ('callback entry to publish() returned', ''),
-    'overhead': ('the same without the network', 'bold'),
-    'age': ('stamp to publish() returned', ''),
-}
+    from thermal_perception.cli.benchmark.turn import Turn
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Median and 99th percentile of many values, milliseconds."""
-
-    median_ms: float
-    p99_ms: float
-
-    @classmethod
-    def of(cls, values_ms: Sequence[float]) -> Timing:
-        """Summarise at least one value."""
-        median, p99 = np.percentile(np.asarray(values_ms, np.float64), (50, 99))
-        return cls(float(median), float(p99))
-
-    def to_json(self) -> dict[str, float]:
-        """Return the values by name."""
-        return {'median_ms': self.median_ms, 'p99_ms': self.p99_ms}
-
-
-@dataclass(frozen=True)
-class Rates:
-    """One pair of runs at full input rate, frames per second: the network alone, the node."""
-
-    bare_hz: float
-    node_hz: float
-
-    @property
-    def ratio(self) -> float:
-        """How much of the network's rate the node keeps."""
-        return self.node_hz / self.bare_hz
-
-
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """Everything measured.
+class NetworkResult:
+    """The network alone, run one way.
 
     Attributes:
-        machine: what it ran on.
-        model: name and fingerprint of the weights.
-        output: what the network and the nodes were asked for.
-        input_hz: full input rate.
-        size: (height, width) of the images, pixels.
-        backends: by (name, precision), time of one network call.
-        stages_ms: milliseconds per frame by stage, one frame at a time.
-        transport: publisher to subscriber, one image.
-        transport_lost: fraction of images that did not arrive.
-        rates: alternating runs at full input rate.
-        ages_ms: stamp to answer at full input rate, our node.
-        naive_ages_ms: the same for the straightforward node; empty if it was not run.
+        name: of the backend.
+        precision: of the network's inner values.
+        calls_ms: milliseconds of each call, by turn.
     """
 
-    machine: Mapping[str, Any]
-    model: Mapping[str, Any]
-    output: str
-    input_hz: float
-    size: tuple[int, int]
-    backends: Mapping[tuple[str, str], Timing]
+    name: str
+    precision: str
+    calls_ms: Sequence[Sequence[float]]
+
+    @property
+    def label(self) -> str:
+        """Backend and precision, for people."""
+        return f'{self.name} {self.precision}'
+
+    @property
+    def timing(self) -> Timing:
+        """Summary of all calls."""
+        return Timing.of(list(chain.from_iterable(self.calls_ms)))
+
+    @property
+    def medians_ms(self) -> list[float]:
+        """Of each turn."""
+        return [Timing.of(calls).median_ms for calls in self.calls_ms]
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """A node, its network run one way.
+
+    Attributes:
+        network: the same network alone.
+        stages_ms: milliseconds per frame by stage, one frame at a time.
+        bare_hz: rate of the network alone in each run at full input rate.
+        turns: of the node, in the same runs.
+        naive: of the straightforward node; empty if it was not run.
+        fates: of the images of `turns`.
+        peak_mib: most memory that the node had resident.
+    """
+
+    network: NetworkResult
     stages_ms: Mapping[str, Sequence[float]]
-    transport: Timing
-    transport_lost: float
-    rates: Sequence[Rates]
-    ages_ms: Sequence[float]
-    naive_ages_ms: Sequence[float] = field(default=())
-    naive_hz: float = 0.0
+    bare_hz: Sequence[float]
+    turns: Sequence[Turn]
+    naive: Sequence[Turn] = ()
+    fates: Fates = field(default_factory=Fates)
+    peak_mib: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """Backend and precision, for people."""
+        return self.network.label
 
     @property
     def stages(self) -> dict[str, Timing]:
@@ -102,108 +87,135 @@ class BenchmarkResult:
         return Timing.of(self.stages_ms['overhead'])
 
     @property
+    def rates_hz(self) -> list[float]:
+        """Answers per second in each run."""
+        return [turn.answers.rate_hz for turn in self.turns]
+
+    @property
     def rate_ratio(self) -> float:
         """Median over the runs of node rate by network rate."""
-        return float(np.median([rates.ratio for rates in self.rates]))
+        return median_ratio(self.rates_hz, self.bare_hz)
+
+    @property
+    def age(self) -> Timing:
+        """Of the answers when they arrive, at full input rate."""
+        return _age(self.turns)
+
+    @property
+    def published_age(self) -> Timing | None:
+        """Of the answers when `publish()` returns, at full input rate; None if it is not known."""
+        ages_ms = [age for turn in self.turns for age in turn.answers.stages_ms.get('age', ())]
+        return Timing.of(ages_ms) if ages_ms else None
+
+    @property
+    def cores(self) -> float:
+        """Processor cores that the node kept busy at full input rate, median of the runs."""
+        return float(np.median([turn.cores for turn in self.turns]))
+
+    @property
+    def naive_age(self) -> Timing | None:
+        """Of the straightforward node's answers when they arrive."""
+        return _age(self.naive) if self.naive else None
 
     @property
     def age_factor(self) -> float | None:
         """How many times older the straightforward node's answers are, at p99."""
-        if not self.naive_ages_ms:
-            return None
-        return Timing.of(self.naive_ages_ms).p99_ms / Timing.of(self.ages_ms).p99_ms
+        return self.naive_age.p99_ms / self.age.p99_ms if self.naive_age else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of the JSON file."""
-        age = Timing.of(self.ages_ms)
-        values: dict[str, Any] = {
+        """Return what was measured at full input rate."""
+        published = self.published_age
+        return {
+            **self.overhead.to_json('overhead_'),
+            'rate_ratio': self.rate_ratio,
+            'rate_hz': float(np.median(self.rates_hz)),
+            'bare_rate_hz': float(np.median(self.bare_hz)),
+            'runs': [
+                {'bare_hz': bare_hz, 'node_hz': node_hz}
+                for bare_hz, node_hz in zip(self.bare_hz, self.rates_hz)
+            ],
+            **self.age.to_json('age_'),
+            **(published.to_json('published_age_') if published else {}),
+            'answers': sum(len(turn.answers) for turn in self.turns),
+            'frames': self.fates.to_json(),
+            'cores': self.cores,
+            'peak_memory_mib': self.peak_mib,
+        }
+
+    def naive_to_json(self) -> dict[str, Any]:
+        """Return what was measured of the straightforward node."""
+        return {
+            **_age(self.naive).to_json('age_'),
+            'rate_hz': float(np.median([turn.answers.rate_hz for turn in self.naive])),
+            'answers': sum(len(turn.answers) for turn in self.naive),
+            'age_factor': self.age_factor,
+            'cores': float(np.median([turn.cores for turn in self.naive])),
+        }
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """Everything measured.
+
+    Attributes:
+        machine: what it ran on.
+        model: name and fingerprint of the weights.
+        output: what the network and the nodes were asked for.
+        input_hz: full input rate.
+        size: (height, width) of the images, pixels.
+        networks: alone, in alternating turns; those of the nodes first, in their order.
+        transport: publisher to subscriber, one image.
+        transport_lost: fraction of images that did not arrive.
+        nodes: side by side; the first is what the others are compared with.
+    """
+
+    machine: Mapping[str, Any]
+    model: Mapping[str, Any]
+    output: str
+    input_hz: float
+    size: tuple[int, int]
+    networks: Sequence[NetworkResult]
+    transport: Timing
+    transport_lost: float
+    nodes: Sequence[NodeResult]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the JSON file; `stages`, `node`, `naive` are of the first node."""
+        backends = [self._network_to_json(network) for network in self.networks]
+        for backend, node in zip(backends, self.nodes):
+            backend['stages'] = {name: t.to_json() for name, t in node.stages.items()}
+            backend['node'] = node.to_json()
+            if node.naive:
+                backend['naive'] = node.naive_to_json()
+        first = {key: backends[0][key] for key in _OF_A_NODE if key in backends[0]}
+        return {
             'machine': dict(self.machine),
             'model': dict(self.model),
             'output': self.output,
             'input_hz': self.input_hz,
             'size': list(self.size),
-            'backends': [
-                {'name': name, 'precision': precision, **timing.to_json()}
-                for (name, precision), timing in self.backends.items()
-            ],
-            'stages': {name: timing.to_json() for name, timing in self.stages.items()},
+            'backends': backends,
+            **first,
             'transport': {**self.transport.to_json(), 'lost': self.transport_lost},
-            'node': {
-                'overhead_median_ms': self.overhead.median_ms,
-                'overhead_p99_ms': self.overhead.p99_ms,
-                'rate_ratio': self.rate_ratio,
-                'rate_hz': float(np.median([r.node_hz for r in self.rates])),
-                'bare_rate_hz': float(np.median([r.bare_hz for r in self.rates])),
-                'runs': [{'bare_hz': r.bare_hz, 'node_hz': r.node_hz} for r in self.rates],
-                'age_median_ms': age.median_ms,
-                'age_p99_ms': age.p99_ms,
-                'answers': len(self.ages_ms),
-            },
         }
-        if self.naive_ages_ms:
-            naive = Timing.of(self.naive_ages_ms)
-            values['naive'] = {
-                'age_median_ms': naive.median_ms,
-                'age_p99_ms': naive.p99_ms,
-                'rate_hz': self.naive_hz,
-                'answers': len(self.naive_ages_ms),
-                'age_factor': self.age_factor,
-            }
-        return values
+
+    def _network_to_json(self, network: NetworkResult) -> dict[str, Any]:
+        speedup = median_ratio(self.networks[0].medians_ms, network.medians_ms)
+        return {
+            'name': network.name,
+            'precision': network.precision,
+            **network.timing.to_json(),
+            'times_as_fast_as_first': speedup,
+        }
 
 
-def stage_table(result: BenchmarkResult) -> Table:
-    """Return the stages of one frame, milliseconds."""
-    table = Table(
-        'stage',
-        title=f'{result.size[1]}x{result.size[0]} mono16, one frame at a time',
-        title_justify='left',
-    )
-    table.add_column('median ms', justify='right')
-    table.add_column('p99 ms', justify='right')
-    for name, timing in result.stages.items():
-        label, style = _SUMS.get(name, (name, ''))
-        table.add_row(label, *_cells(timing), style=style)
-    table.add_section()
-    table.add_row('transport, beside it', *_cells(result.transport))
-    for (name, precision), timing in result.backends.items():
-        table.add_row(f'network alone, {name} {precision}', *_cells(timing))
-    return table
+_OF_A_NODE = ('stages', 'node', 'naive')
 
 
-def verdict_table(result: BenchmarkResult) -> Table:
-    """Return each budget with what was measured."""
-    table = Table('budget', 'wanted', 'measured', '')
-    rows = [
-        (
-            'all but the network, median',
-            f'<= {BUDGET_MS:g} ms',
-            f'{result.overhead.median_ms:.2f} ms',
-            result.overhead.median_ms <= BUDGET_MS,
-        ),
-        (
-            f'rate of the node by rate of the network, {len(result.rates)} runs',
-            f'>= {MIN_RATE_RATIO:g}',
-            f'{result.rate_ratio:.3f}',
-            result.rate_ratio >= MIN_RATE_RATIO,
-        ),
-    ]
-    if result.age_factor is not None:
-        plain = not (result.machine.get('amx') or result.machine.get('gpu'))
-        wanted_factor = MIN_AGE_FACTOR_PLAIN if plain else MIN_AGE_FACTOR
-        ours, naive = Timing.of(result.ages_ms), Timing.of(result.naive_ages_ms)
-        rows.append(
-            (
-                f'p99 age at {result.input_hz:g} Hz, straightforward node by ours',
-                f'>= {wanted_factor:g}',
-                f'{naive.p99_ms:.0f} / {ours.p99_ms:.0f} ms = {result.age_factor:.1f}',
-                result.age_factor >= wanted_factor,
-            )
-        )
-    for name, wanted, measured, good in rows:
-        table.add_row(name, wanted, measured, '[green]met' if good else '[red]missed')
-    return table
+def median_ratio(values: Sequence[float], by: Sequence[float]) -> float:
+    """Return the median of the quotients of what was measured turn by turn."""
+    return float(np.median([value / other for value, other in zip(values, by)]))
 
 
-def _cells(timing: Timing) -> tuple[str, str]:
-    return f'{timing.median_ms:.2f}', f'{timing.p99_ms:.2f}'
+def _age(turns: Sequence[Turn]) -> Timing:
+    return Timing.of([age for turn in turns for age in turn.answers.ages_ms])
