@@ -12,7 +12,7 @@ def arrivals(ages_ms, stamps_ms, published_ms=()):
     """Return answers of these ages to images of these stamps."""
     arrived_ns = [round((s + age) * MS) for s, age in zip(stamps_ms, ages_ms)]
     stages_ms = {'age': list(published_ms)} if published_ms else {}
-    return Arrivals(arrived_ns, [s * MS for s in stamps_ms], stages_ms)
+    return Arrivals(arrived_ns, [round(s * MS) for s in stamps_ms], stages_ms)
 
 
 def turn(ages_ms, *, period_ms=100, cores=1.0, published_ms=()):

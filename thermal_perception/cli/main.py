@@ -439,6 +439,12 @@ def benchmark(
     ] = None,
     frames: Annotated[int, typer.Option(help='Frames per turn.')] = 10,
     runs: Annotated[int, typer.Option(help='Turns: network alone, node, naive node.')] = 20,
+    sweep: Annotated[
+        bool, typer.Option('--sweep', help='Also raise the input rate until images go unanswered.')
+    ] = False,
+    overload: Annotated[
+        bool, typer.Option('--overload', help='Also send twice the rate that the node reaches.')
+    ] = False,
     rate: Annotated[float, typer.Option(metavar='HZ', help='Full input rate.')] = 30.0,
     size: Annotated[
         tuple[int, int], typer.Option(metavar='H W', help='Of the images, pixels.')
@@ -475,6 +481,8 @@ def benchmark(
             rate_hz=rate,
             size=size,
             naive=against is Against.naive,
+            sweep=sweep,
+            overload=overload,
             json=json,
         )
     )

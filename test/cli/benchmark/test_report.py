@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import io
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 from turns import turn
 
+from thermal_perception.cli.benchmark.load import Overload, Sweep
 from thermal_perception.cli.benchmark.report import (
     BenchmarkResult,
     median_ratio,
@@ -16,9 +18,12 @@ from thermal_perception.cli.benchmark.report import (
     NodeResult,
 )
 from thermal_perception.cli.benchmark.tables import (
+    all_tables,
     network_table,
+    overload_table,
     rate_table,
     stage_table,
+    sweep_table,
     verdict_table,
 )
 from thermal_perception.cli.benchmark.turn import Fates, Timing
@@ -172,6 +177,60 @@ def test_rate_table_has_nodes_side_by_side_with_ratios_by_the_first():
     assert cells(table, 'given up: replaced') == ['200', '10', '']
     assert cells(table, 'given up: late') == ['0', '1', '']
     assert cells(table, 'lost on the way') == ['1', '0', '']
+
+
+def loaded(ages_ms):
+    return Overload(turn(ages_ms, period_ms=50, cores=1.25), Fates(12, 6, {'replaced': 6}))
+
+
+def test_sweep_table_has_a_row_for_each_rate_and_tells_where_the_node_saturates():
+    partly = turn([40.0] * 30, period_ms=50)
+    partly = replace(partly, answers=partly.answers.part(15))
+    sweep = Sweep(10.0, [turn([30.0] * 30, period_ms=80, cores=0.5), partly])
+    text = text_of(sweep_table(node(sweep=sweep)))
+    assert 'torch fp32 saturates at 12.5 Hz (98% answered)' in text
+    rows = [line.split() for line in text.splitlines() if '%' in line and '│' in line]
+    assert [row[1:9:2] for row in rows] == [
+        ['12.5', '100.0%', '12.5', '30.00'],
+        ['20.0', '60.0%', '20.0', '40.00'],
+    ]
+
+
+@pytest.mark.parametrize(
+    ('kept', 'text'),
+    [(0, 'does not saturate at 12.5 Hz'), (15, 'is saturated at 12.5 Hz already')],
+)
+def test_sweep_without_an_end_and_without_a_beginning_is_told(kept, text):
+    only = turn([30.0] * 30, period_ms=80)
+    sweep = Sweep(10.0, [replace(only, answers=only.answers.part(kept))])
+    assert text in text_of(sweep_table(node(sweep=sweep)))
+
+
+def test_overload_table_has_the_course_of_the_age_and_where_the_images_ended():
+    pair = result(
+        node(overload=loaded([50.0] * 6)), quick(overload=loaded([50.0] * 4 + [75.0] * 2))
+    )
+    table = overload_table(pair)
+    assert cells(table, 'images a second') == ['20.0', '20.0', '1.00']
+    assert cells(table, 'first -> last third, ms') == ['50.0 -> 50.0', '50.0 -> 75.0', '']
+    assert cells(table, 'slope, ms a second')[0] == '+0.00'
+    assert cells(table, 'given up: replaced') == ['6', '6', '']
+    growth = 'openvino bf16: age in the last third by the first, at 2 times the rate'
+    assert cells(verdict_table(pair), growth) == ['<= 1.2', '1.50', 'missed']
+
+
+def test_tables_are_those_of_what_was_measured():
+    sweep = Sweep(10.0, [turn([30.0] * 30)])
+    assert len(all_tables(result())) == 4
+    assert len(all_tables(result(node(sweep=sweep), quick(sweep=sweep)))) == 6
+    assert len(all_tables(result(node(overload=loaded([50.0] * 6))))) == 5
+
+
+def test_json_has_sweep_and_overload():
+    sweep = Sweep(10.0, [turn([30.0] * 30)])
+    values = result(node(sweep=sweep, overload=loaded([50.0] * 6))).to_json()
+    assert values['sweep']['saturation_hz'] == pytest.approx(10.0)
+    assert values['overload'] == values['backends'][0]['overload']
 
 
 def test_tables_of_two_nodes_fit_into_80_columns():

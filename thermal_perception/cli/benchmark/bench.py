@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
 from typing import Any, TYPE_CHECKING
 
 from thermal_perception.cli import console
 from thermal_perception.cli.benchmark.bare_turns import BareTurns
+from thermal_perception.cli.benchmark.load import (
+    MAX_HZ,
+    OVERLOAD,
+    Overload,
+    raise_rates,
+    Sweep,
+)
 from thermal_perception.cli.benchmark.machine import describe_machine
 from thermal_perception.cli.benchmark.node_turns import LIMIT_S, NodeTurns
 from thermal_perception.cli.benchmark.options import Way
@@ -29,6 +38,9 @@ if TYPE_CHECKING:
 _EAGER = Way('torch')
 # Network and stages are looked at in short turns, in which no camera sends at its own pace.
 _SHORT_TURNS, _SHORT_FRAMES = 5, 10
+# Turns of a sweep have so many times the images of others, overloads so many times the answers.
+_SWEEP, _OVERLOAD = 10, 20
+_SWEEP_S, _OVERLOAD_S = (2.0, 30.0), (2.0, 60.0)
 _LISTENER = 'listener'
 _TRANSPORT_HZ, _TRANSPORT_FRAMES = 30.0, 90
 
@@ -47,6 +59,8 @@ class _Player:
         turns: of our node at full input rate.
         naive_turns: of the straightforward node.
         given_up: images of `turns` without an answer, by cause.
+        sweep: of input rates, if it is asked for.
+        overload: more images than our node can answer, if it is asked for.
     """
 
     network: NetworkResult
@@ -58,6 +72,13 @@ class _Player:
     turns: list[Turn] = field(default_factory=list)
     naive_turns: list[Turn] = field(default_factory=list)
     given_up: Counter[str] = field(default_factory=Counter)
+    sweep: Sweep | None = None
+    overload: Overload | None = None
+
+    @property
+    def reached_hz(self) -> float:
+        """Answers a second when there are more images than our node can answer."""
+        return median(turn.answers.rate_hz for turn in self.turns)
 
     def result(self) -> NodeResult:
         """Return what came of it."""
@@ -69,6 +90,8 @@ class _Player:
             naive=self.naive_turns,
             fates=fates_of(self.turns, self.given_up),
             peak_mib=self.node.peak_mib,
+            sweep=self.sweep,
+            overload=self.overload,
         )
 
 
@@ -112,6 +135,10 @@ class Bench:
         fastest_ms = min(player.network.timing.median_ms for player in players)
         full_hz = max(options.rate_hz, 1500 / fastest_ms)
         self._runs(players, full_hz)
+        if options.sweep:
+            self._sweep(players)
+        if options.overload:
+            self._overload(players)
         return BenchmarkResult(
             machine=describe_machine(),
             model=model,
@@ -205,6 +232,31 @@ class Bench:
                     player.naive_turns.append(player.naive.take(frames, rate_hz))
         for player, counts in zip(players, before):
             player.given_up = player.node.given_up() - counts
+
+    def _sweep(self, players: Sequence[_Player]) -> None:
+        def take(player: _Player, rate_hz: float) -> Turn:
+            _say(f'{player.network.label}, {rate_hz:.4g} Hz')
+            seconds = self._seconds(_SWEEP, rate_hz, _SWEEP_S)
+            return player.node.take_for(seconds, rate_hz)
+
+        for player in players:
+            player.sweep = Sweep(player.reached_hz)
+        raise_rates([(p.sweep, partial(take, p)) for p in players if p.sweep is not None])
+
+    def _overload(self, players: Sequence[_Player]) -> None:
+        for player in players:
+            rate_hz = min(OVERLOAD * player.reached_hz, MAX_HZ)
+            _say(f'{player.network.label}, overload, {rate_hz:.4g} Hz')
+            seconds = self._seconds(_OVERLOAD, player.reached_hz, _OVERLOAD_S)
+            before = player.node.given_up()
+            turn = player.node.take_for(seconds, rate_hz)
+            fates = fates_of([turn], player.node.given_up() - before)
+            player.overload = Overload(turn, fates)
+
+    def _seconds(self, turns: int, rate_hz: float, limits_s: tuple[float, float]) -> float:
+        """Return how long so many turns take at a rate, within limits."""
+        least_s, most_s = limits_s
+        return min(max(turns * self._options.frames / rate_hz, least_s), most_s)
 
 
 def _say(what: str) -> None:

@@ -13,12 +13,7 @@ from thermal_perception.cli.benchmark.bench import Bench
 from thermal_perception.cli.benchmark.commands import Commands
 from thermal_perception.cli.benchmark.listener import benchmark_listener
 from thermal_perception.cli.benchmark.machine import machine_text
-from thermal_perception.cli.benchmark.tables import (
-    network_table,
-    rate_table,
-    stage_table,
-    verdict_table,
-)
+from thermal_perception.cli.benchmark.tables import all_tables
 from thermal_perception.cli.node_kinds import node_kind
 from thermal_perception.cli.processes import Children
 from thermal_perception.cli.ros import private_environment
@@ -61,7 +56,7 @@ def benchmark(options: BenchmarkOptions) -> None:
         for complaint in children.stop():
             console.err.print(f'benchmark: {complaint}', style='dim')
     console.out.print(machine_text(result.machine))
-    for table in (network_table, stage_table, rate_table, verdict_table):
-        console.out.print(table(result))
+    for table in all_tables(result):
+        console.out.print(table)
     if options.json:
         console.write_json(options.json, result.to_json())

@@ -13,6 +13,7 @@ from thermal_perception.cli.benchmark.turn import Fates, Timing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from thermal_perception.cli.benchmark.load import Overload, Sweep
     from thermal_perception.cli.benchmark.turn import Turn
 
 
@@ -58,6 +59,8 @@ class NodeResult:
         naive: of the straightforward node; empty if it was not run.
         fates: of the images of `turns`.
         peak_mib: most memory that the node had resident.
+        sweep: of input rates; None if it was not asked for.
+        overload: twice the images that the node can answer; None if it was not asked for.
     """
 
     network: NetworkResult
@@ -67,6 +70,8 @@ class NodeResult:
     naive: Sequence[Turn] = ()
     fates: Fates = field(default_factory=Fates)
     peak_mib: float = 0.0
+    sweep: Sweep | None = None
+    overload: Overload | None = None
 
     @property
     def label(self) -> str:
@@ -180,13 +185,17 @@ class BenchmarkResult:
     nodes: Sequence[NodeResult]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of the JSON file; `stages`, `node`, `naive` are of the first node."""
+        """Return the content of the JSON file; what is of the first node stands by itself, too."""
         backends = [self._network_to_json(network) for network in self.networks]
         for backend, node in zip(backends, self.nodes):
             backend['stages'] = {name: t.to_json() for name, t in node.stages.items()}
             backend['node'] = node.to_json()
             if node.naive:
                 backend['naive'] = node.naive_to_json()
+            if node.sweep:
+                backend['sweep'] = node.sweep.to_json()
+            if node.overload:
+                backend['overload'] = node.overload.to_json()
         first = {key: backends[0][key] for key in _OF_A_NODE if key in backends[0]}
         return {
             'machine': dict(self.machine),
@@ -209,7 +218,7 @@ class BenchmarkResult:
         }
 
 
-_OF_A_NODE = ('stages', 'node', 'naive')
+_OF_A_NODE = ('stages', 'node', 'naive', 'sweep', 'overload')
 
 
 def median_ratio(values: Sequence[float], by: Sequence[float]) -> float:

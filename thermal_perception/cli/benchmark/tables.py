@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
+from thermal_perception.cli.benchmark.load import ANSWERS_ALL, MAX_GROWTH, OVERLOAD
 from thermal_perception.cli.benchmark.report import median_ratio
 from thermal_perception.cli.benchmark.side_by_side import SideBySide, timing_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from thermal_perception.cli.benchmark.load import Sweep
     from thermal_perception.cli.benchmark.report import BenchmarkResult, NodeResult
     from thermal_perception.cli.benchmark.turn import Fates
 
@@ -82,6 +84,69 @@ def rate_table(result: BenchmarkResult) -> Table:
     return sheet.table
 
 
+def sweep_table(node: NodeResult) -> Table:
+    """Return what became of rising input rates, and where the node saturates."""
+    assert node.sweep is not None
+    table = Table(
+        'input Hz',
+        'answered',
+        'answers a second',
+        'age on arrival, ms',
+        'cores',
+        title=f'{node.label} {_saturation(node.sweep)}',
+        title_justify='left',
+    )
+    for column in table.columns:
+        column.justify = 'right'
+    for turn in node.sweep.turns:
+        table.add_row(
+            f'{turn.input_hz:.1f}',
+            f'{turn.share:.1%}',
+            f'{turn.answers.rate_hz:.1f}',
+            timing_text(turn.age),
+            f'{turn.cores:.2f}',
+        )
+    return table
+
+
+def _saturation(sweep: Sweep) -> str:
+    if sweep.saturation_hz is None:
+        return f'is saturated at {sweep.turns[0].input_hz:.1f} Hz already'
+    verb = 'saturates' if sweep.saturated else 'does not saturate'
+    return f'{verb} at {sweep.saturation_hz:.1f} Hz ({ANSWERS_ALL:.0%} answered)'
+
+
+def overload_table(result: BenchmarkResult) -> Table:
+    """Return what the nodes make of twice the images that they can answer."""
+    loads = [(node.label, node.overload) for node in result.nodes if node.overload is not None]
+    sheet = SideBySide(
+        'overload',
+        f'{OVERLOAD:g} times the rate that the node reaches, ages on arrival',
+        [label for label, _ in loads],
+    )
+    overloads = [overload for _, overload in loads]
+    turns = [overload.turn for overload in overloads]
+    sheet.numbers('images a second', [turn.input_hz for turn in turns])
+    sheet.numbers('answers a second', [turn.answers.rate_hz for turn in turns])
+    sheet.timings('age, median and p99, ms', [turn.age for turn in turns])
+    thirds = [f'{first:.1f} -> {last:.1f}' for first, last in (o.thirds_ms for o in overloads)]
+    sheet.texts('first -> last third, ms', thirds)
+    sheet.texts('slope, ms a second', [f'{o.slope_ms_per_s:+.2f}' for o in overloads])
+    sheet.numbers('processor cores', [turn.cores for turn in turns], '.2f')
+    sheet.table.add_section()
+    _add_fates(sheet, [overload.fates for overload in overloads])
+    return sheet.table
+
+
+def all_tables(result: BenchmarkResult) -> list[Table]:
+    """Return a table for each measurement that was made."""
+    tables = [network_table(result), stage_table(result), rate_table(result)]
+    tables += [sweep_table(node) for node in result.nodes if node.sweep is not None]
+    if any(node.overload is not None for node in result.nodes):
+        tables.append(overload_table(result))
+    return [*tables, verdict_table(result)]
+
+
 def verdict_table(result: BenchmarkResult) -> Table:
     """Return each budget with what was measured."""
     table = Table('budget', 'wanted', 'measured', '')
@@ -119,6 +184,16 @@ def _verdicts(result: BenchmarkResult, node: NodeResult) -> list[tuple[str, str,
                 f'>= {wanted:g}',
                 f'{ages} = {node.age_factor:.1f}',
                 node.age_factor >= wanted,
+            )
+        )
+    if node.overload is not None:
+        growth = node.overload.growth
+        rows.append(
+            (
+                f'age in the last third by the first, at {OVERLOAD:g} times the rate',
+                f'<= {MAX_GROWTH:g}',
+                f'{growth:.2f}',
+                growth <= MAX_GROWTH,
             )
         )
     return rows
