@@ -442,6 +442,9 @@ def benchmark(
     sweep: Annotated[
         bool, typer.Option('--sweep', help='Also raise the input rate until images go unanswered.')
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar='FILE', help='Draw this picture: .svg or .png.')
+    ] = None,
     overload: Annotated[
         bool, typer.Option('--overload', help='Also send twice the rate that the node reaches.')
     ] = False,
@@ -483,6 +486,7 @@ def benchmark(
             naive=against is Against.naive,
             sweep=sweep,
             overload=overload,
+            plot=plot,
             json=json,
         )
     )

@@ -13,6 +13,7 @@ from thermal_perception.cli.benchmark.bench import Bench
 from thermal_perception.cli.benchmark.commands import Commands
 from thermal_perception.cli.benchmark.listener import benchmark_listener
 from thermal_perception.cli.benchmark.machine import machine_text
+from thermal_perception.cli.benchmark.plot import check_plot, draw
 from thermal_perception.cli.benchmark.tables import all_tables
 from thermal_perception.cli.node_kinds import node_kind
 from thermal_perception.cli.processes import Children
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
 
 def benchmark(options: BenchmarkOptions) -> None:
-    """Measure, print and write the JSON file.
+    """Measure, print, write the JSON file and draw the picture.
 
     Raises:
         ChildDied: if a process ended that should not have.
         ThermalPerceptionError: if a node never answered, or an option is not acceptable.
     """
     console.check_writable(options.json)
+    console.check_writable(options.plot)
+    check_plot(options.plot)
     path = (options.checkpoint or shipped_weights(options.model)).resolve()
     checkpoint = load_checkpoint(path)
     kind = node_kind(checkpoint.info, path)
@@ -60,3 +63,5 @@ def benchmark(options: BenchmarkOptions) -> None:
         console.out.print(table)
     if options.json:
         console.write_json(options.json, result.to_json())
+    if options.plot:
+        draw(result, options.plot)
