@@ -1,4 +1,4 @@
-"""The compiled backend: the network's numbers, its graphs, and what happens when there is none."""
+"""OpenVINO: the network's numbers, graphs of artefacts, and what ends when nobody waits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from tiny import small_backbones
 import torch
 from torch import nn
 from torch.testing import assert_close
+from tracer_here import TracerHere
 
-from thermal_perception.backends import openvino_backend, OpenVinoBackend
+from thermal_perception.backends import compiled, OpenVinoBackend
 from thermal_perception.backends.artefact import (
     ArtefactRecord,
     ArtefactWriter,
     Origin,
     versions_of,
 )
-from thermal_perception.backends.openvino_export import write_graphs
+from thermal_perception.backends.formats import FORMATS
+from thermal_perception.backends.graph_format import write_graphs
 from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 from thermal_perception.models.e2e_mfd.config import DiffusionHeadConfig, E2eMfdConfig, OrpptConfig
@@ -61,42 +63,10 @@ def doubles():
     return OpenVinoBackend(Doubles(), precision='fp32')
 
 
-class Source:
-    """Takes the place of the process that traces a network."""
-
-    def __init__(self, blueprint, signature):
-        pass
-
-
-class Maker:
-    """Takes the place of the thread that compiles a graph; a test says when it has `ended`.
-
-    Its graph answers -1, or raises `error`.
-    """
-
-    error = None
-
-    def __init__(self, source, core, precision):
-        self.ended = False
-
-    def graph(self):
-        def answer(inputs):
-            if self.error:
-                raise self.error
-            return -1
-
-        return answer
-
-    def end(self):
-        pass
-
-
 @pytest.fixture
-def quick(monkeypatch):
-    """A backend whose graphs take no time."""
-    monkeypatch.setattr(openvino_backend, '_Tracer', Source)
-    monkeypatch.setattr(openvino_backend, '_Maker', Maker)
-    return OpenVinoBackend(Doubles(), precision='fp32')
+def traced_here(monkeypatch):
+    """Trace without another process."""
+    monkeypatch.setattr(compiled, 'Tracer', TracerHere)
 
 
 def test_output_has_the_values_and_the_kind_of_the_network(doubles):
@@ -116,6 +86,7 @@ def test_results_are_not_overwritten_by_the_next_call(doubles):
     assert_close(first, image(6))
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_cameras_padding_and_switches_have_graphs_of_their_own(doubles):
     padding = torch.zeros(1, 4, 6, dtype=torch.bool)
     padding[..., 3:] = True
@@ -141,6 +112,7 @@ def pair(seed):
     return [torch.rand(1, channels, 64, 64, generator=generator) for channels in (1, 3)]
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_a_network_of_two_cameras_gives_what_pytorch_gives(pair_network):
     backend = OpenVinoBackend(pair_network, precision='fp32')
     for seed in (1, 2):
@@ -152,6 +124,7 @@ def test_a_network_of_two_cameras_gives_what_pytorch_gives(pair_network):
         assert_close(output.detections.boxes, expected.detections.boxes, atol=1e-3, rtol=0)
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_half_precision_stays_close_where_the_processor_has_it(pair_network):
     backend = OpenVinoBackend(pair_network)
     if backend.precision != 'bf16':
@@ -170,57 +143,6 @@ def test_what_cannot_be_compiled_runs_in_pytorch_and_says_so():
     assert backend.problem.startswith('OpenVINO cannot compile the network: ')
 
 
-def test_calls_wait_for_their_graphs(quick):
-    assert quick(image(1), None) == -1
-    assert quick(None, image(1)) == -1
-
-
-def test_live_backend_answers_by_pytorch_until_the_graph_is_there(quick):
-    quick.live = True
-    assert_close(quick(image(1), None).doubled, image(2))
-    assert_close(quick(None, image(2)).doubled, image(4))  # its turn comes later
-    (maker,) = quick._making.values()
-    maker.ended = True
-    assert quick(image(1), None) == -1
-    assert_close(quick(None, image(2)).doubled, image(4))
-    (maker,) = quick._making.values()
-    maker.ended = True
-    assert quick(None, image(2)) == -1
-    assert quick.problem == ''
-
-
-def test_graphs_not_used_for_long_are_let_go(quick, monkeypatch):
-    monkeypatch.setattr(openvino_backend, '_MOST_GRAPHS', 2)
-    for first, second in (
-        (image(1), None),
-        (None, image(1)),
-        (image(1), None),
-        (image(1), image(1)),
-    ):
-        quick(first, second)
-    quick.live = True
-    assert quick(image(1), None) == -1
-    assert_close(quick(None, image(1)).doubled, image(2))
-
-
-def test_reason_of_openvino_is_told_without_its_places(quick, monkeypatch):
-    assert quick(image(1), None) == -1
-    text = "Exception from src/core.cpp:117:\nCheck 'x' failed at a.cpp:1:\nbad input\n"
-    monkeypatch.setattr(Maker, 'error', RuntimeError(text))
-    quick(image(1), None)
-    assert quick.problem == 'OpenVINO cannot run the network: bad input'
-    monkeypatch.setattr(Maker, 'error', None)
-
-
-def test_graph_that_fails_is_answered_by_pytorch(quick, monkeypatch):
-    assert quick(image(1), None) == -1
-    monkeypatch.setattr(Maker, 'error', RuntimeError('out of nothing\nat all'))
-    assert_close(quick(image(1), None).doubled, image(2))
-    assert quick.problem == 'OpenVINO cannot run the network: out of nothing'
-    monkeypatch.setattr(Maker, 'error', None)
-    assert_close(quick(image(1), None).doubled, image(2))
-
-
 def no_tracer(*_):
     raise AssertionError('traced, although an artefact has the graph')
 
@@ -231,7 +153,8 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp('artefact') / 'doubles.openvino'
     writer = ArtefactWriter(folder, replace=False)
     signature = Signature.of((image(1), image(1)), {'part': True})
-    graphs = write_graphs(writer, Doubles(), lambda output: output, {signature: 'both'})
+    names = {signature: 'both'}
+    graphs = write_graphs(writer, FORMATS['openvino'], Doubles(), lambda output: output, names)
     record = ArtefactRecord(
         backend='openvino',
         model='doubles',
@@ -256,7 +179,7 @@ def with_artefact(folder, fingerprint='cafe'):
 
 
 def test_graph_of_an_artefact_is_not_traced(exported, monkeypatch):
-    monkeypatch.setattr(openvino_backend, '_Tracer', no_tracer)
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
     backend = with_artefact(exported)
     output = backend(image(1), image(2), part=True)
     assert type(output) is Output
@@ -268,7 +191,7 @@ def test_graph_of_an_artefact_is_not_traced(exported, monkeypatch):
 
 
 def test_live_backend_waits_for_no_graph_of_an_artefact_either(exported, monkeypatch):
-    monkeypatch.setattr(openvino_backend, '_Tracer', no_tracer)
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
     backend = with_artefact(exported)
     backend.live = True
     assert_close(backend(image(1), image(2), part=True).doubled, image(6))
@@ -276,6 +199,7 @@ def test_live_backend_waits_for_no_graph_of_an_artefact_either(exported, monkeyp
     assert_close(backend(image(1), image(2), part=True).doubled, image(6))
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_what_an_artefact_lacks_is_traced(exported):
     backend = with_artefact(exported)
     assert_close(backend(image(1), None, part=False).doubled, image(2))
@@ -283,6 +207,7 @@ def test_what_an_artefact_lacks_is_traced(exported):
     assert backend.problem == ''
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_artefact_of_other_weights_is_refused_and_the_network_traced(exported, caplog):
     backend = with_artefact(exported, 'beef')
     (note,) = backend.notes
@@ -299,6 +224,7 @@ def damaged(exported, tmp_path, text=None):
     return folder
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_damaged_graph_is_refused_and_the_network_traced(exported, tmp_path):
     backend = with_artefact(damaged(exported, tmp_path))
     backend.notes = ('auto: because', *backend.notes)
@@ -310,6 +236,7 @@ def test_damaged_graph_is_refused_and_the_network_traced(exported, tmp_path):
     assert backend.problem == ''
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_graph_that_openvino_cannot_read_is_refused_and_the_network_traced(exported, tmp_path):
     folder = damaged(exported, tmp_path)
     path = folder / 'artefact.json'
@@ -322,6 +249,7 @@ def test_graph_that_openvino_cannot_read_is_refused_and_the_network_traced(expor
     assert backend.problem == ''
 
 
+@pytest.mark.usefixtures('traced_here')
 def test_layout_that_does_not_fit_the_graph_is_refused(exported, tmp_path):
     folder = shutil.copytree(exported, tmp_path / 'other.openvino')
     path = folder / 'artefact.json'

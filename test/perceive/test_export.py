@@ -12,7 +12,7 @@ from tiny import e2e_mfd, lite, rgbt, small_backbones
 
 pytest.importorskip('openvino', reason='needs OpenVINO')
 
-from thermal_perception.backends import openvino_backend
+from thermal_perception.backends import compiled
 from thermal_perception.backends.artefact import read_record
 from thermal_perception.errors import BackendError, ConfigError
 from thermal_perception.models.checkpoint import (
@@ -69,7 +69,7 @@ def no_tracer(*_: object) -> None:
 def test_artefact_beside_the_weights_spares_tracing_and_gives_what_pytorch_gives(
     single: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(openvino_backend, '_Tracer', no_tracer)
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
     perceiver = Perceiver.load(single, device='cpu', backend='openvino', precision='fp32')
     perceiver.warm_up(SIZE)
     expected = Perceiver.load(single, device='cpu')
@@ -139,7 +139,7 @@ def test_labels_of_either_camera_come_from_the_artefact(
     written = []
     export(path, 'openvino', on_graph=lambda name, of: written.append((name, of)))
     assert [of for _, of in written] == [3, 3, 3]
-    monkeypatch.setattr(openvino_backend, '_Tracer', no_tracer)
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
     perceiver = Perceiver.load(path, device='cpu', backend='openvino', precision='fp32')
     expected = Perceiver.load(path, device='cpu')
     both = FrameSet(noise('thermal'), noise('rgb'))

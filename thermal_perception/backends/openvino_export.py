@@ -1,33 +1,18 @@
-"""Make a graph for OpenVINO of a network, in a process of its own.
-
-`torch.export` patches PyTorch for the whole process while it traces: beside a network that runs,
-that would change its results. So a robot lets another process do it.
-"""
+"""Graphs of a network in the form of OpenVINO."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-import pickle
-import sys
-import threading
 from typing import Any, TYPE_CHECKING
 import warnings
 
 import torch
 
-from thermal_perception.backends.tracing import Traced
+from thermal_perception.backends.graph_format import GraphFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
-    from torch import nn
-
-    from thermal_perception.backends.artefact import ArtefactWriter, GraphRecord
-    from thermal_perception.backends.tracing import Signature
-
-NETWORK, SIGNATURE = 'network.pickle', 'signature.pickle'
-GRAPH, LAYOUT = 'graph.xml', 'layout.pickle'
+    from thermal_perception.backends.tracing import Traced
 
 
 def export(traced: Traced) -> Any:
@@ -49,22 +34,12 @@ def export(traced: Traced) -> Any:
     return frontend.convert(frontend.load(decoder))
 
 
-def write_graphs(
-    writer: ArtefactWriter,
-    model: nn.Module,
-    select: Callable[[Any], Any],
-    names: Mapping[Signature, str],
-) -> Iterator[GraphRecord]:
-    """Write a graph for each signature, and yield its record."""
+def _write(traced: Traced, path: Path) -> str:
     from openvino import save_model
 
-    for number, (signature, name) in enumerate(names.items()):
-        traced = Traced(model, select, signature)
-        graph, file = export(traced), f'graph_{number}.xml'
-        save_model(graph, writer.folder / file, compress_to_fp16=False)
-        yield writer.record_of(
-            name, file, signature, opset=_opset(graph), numbers=traced.layout.numbers
-        )
+    graph = export(traced)
+    save_model(graph, path, compress_to_fp16=False)
+    return _opset(graph)
 
 
 def _opset(graph: Any) -> str:
@@ -73,23 +48,4 @@ def _opset(graph: Any) -> str:
     return f'opset{max(numbers, default=0)}'
 
 
-def main() -> None:
-    """Read NETWORK and SIGNATURE in the folder of the command line; write GRAPH and LAYOUT."""
-    from openvino import save_model
-
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    folder = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    model, select = pickle.loads((folder / NETWORK).read_bytes())
-    traced = Traced(model, select, pickle.loads((folder / SIGNATURE).read_bytes()))
-    save_model(export(traced), folder / GRAPH, compress_to_fp16=False)
-    (folder / LAYOUT).write_bytes(pickle.dumps(traced.layout.numbers))
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()  # which it holds open as long as it lives
-    os._exit(1)
-
-
-if __name__ == '__main__':
-    main()
+FORMAT = GraphFormat('openvino', '.xml', ('openvino',), _write)

@@ -11,8 +11,8 @@ from thermal_perception.backends.artefact import (
     ArtefactWriter,
     versions_of,
 )
-from thermal_perception.backends.openvino_backend import openvino_abilities
-from thermal_perception.backends.openvino_export import write_graphs
+from thermal_perception.backends.formats import FORMATS
+from thermal_perception.backends.graph_format import write_graphs
 from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from thermal_perception.perceive.system import System
     from thermal_perception.types import Modality
-
-KINDS = ('openvino',)
 
 
 class Exported(NamedTuple):
@@ -54,7 +52,7 @@ def export(
 
     Args:
         path: the checkpoint.
-        kind: run-time that it is for: `openvino`.
+        kind: of its graphs: `openvino`.
         folder: where it goes; None: beside the checkpoint.
         size: (height, width) of the camera images; None: what the model was trained for.
         replace: replace one that is there.
@@ -63,26 +61,28 @@ def export(
     Raises:
         CheckpointError: if the checkpoint cannot be read, or its network not be exported.
         ConfigError: if the artefact may not be written there.
-        BackendError: if the run-time is unknown or not installed.
+        BackendError: if the kind is unknown, or what writes it is not installed.
     """
-    if kind not in KINDS:
-        raise BackendError(f'--to: found {kind!r}, expected {" or ".join(KINDS)}')
-    openvino_abilities()
+    if kind not in FORMATS:
+        raise BackendError(f'--to: found {kind!r}, expected {" or ".join(FORMATS)}')
+    graph_format = FORMATS[kind]
+    graph_format.check()
     checkpoint = load_checkpoint(path)
     system, info = make_system(checkpoint), checkpoint.info
     size = size or info.input_size
     if size is None:
         raise BackendError(f'{path}: states no size of images, expected one by --size')
-    folder = folder or artefact_folder(path, kind)
+    folder = folder or artefact_folder(path, graph_format.backend)
     writer = ArtefactWriter(folder, replace=replace)
     try:
         names = graphs_of(system, size)
         graphs = []
-        for graph in write_graphs(writer, checkpoint.make_model(), system.select, names):
+        model = checkpoint.make_model()
+        for graph in write_graphs(writer, graph_format, model, system.select, names):
             on_graph(graph.name, len(names))
             graphs.append(graph)
         record = ArtefactRecord(
-            backend=kind,
+            backend=graph_format.backend,
             model=info.model,
             architecture=info.architecture,
             config=info.config,
@@ -92,7 +92,7 @@ def export(
             licence=info.licence,
             precision='fp32',
             image_size=size,
-            versions=versions_of('thermal_perception', 'torch', kind),
+            versions=versions_of('thermal_perception', 'torch', *graph_format.packages),
             graphs=tuple(graphs),
         )
         writer.finish(record)

@@ -1,0 +1,12 @@
+"""The kinds of graphs that can be written, by what `export --to` calls them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermal_perception.backends import openvino_export
+
+if TYPE_CHECKING:
+    from thermal_perception.backends.graph_format import GraphFormat
+
+FORMATS: dict[str, GraphFormat] = {'openvino': openvino_export.FORMAT}
