@@ -289,9 +289,9 @@ class Proposals(nn.Module):
             cxcywh_to_xyxy(boxes.gather(1, pool[..., None].expand(-1, -1, 4))), self.distinct_iou
         )
         kept &= best.gather(1, pool).isfinite()  # padding comes after everything
-        # A stable order: first what is kept, best first, then the rest, best first.
-        order = (~kept).to(torch.int8).argsort(dim=1, stable=True)
-        return pool.gather(1, order[:, :queries])
+        # First what is kept, best first, then the rest, best first.
+        place = torch.arange(pool.shape[1], device=pool.device) + pool.shape[1] * ~kept
+        return pool.gather(1, place.topk(queries, largest=False).indices)
 
     def _anchors(self, memory: Memory) -> Tensor:
         height, width = memory.size
