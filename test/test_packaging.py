@@ -22,7 +22,8 @@ ROSDEP_KEYS = {'cryptography': 'python3-cryptography', 'cv2': 'python3-opencv',
                'numpy': 'python3-numpy', 'rich': 'python3-rich',
                'rosbags': 'python3-rosbags-pip', 'scipy': 'python3-scipy',
                'torch': 'python3-torch', 'typer': 'python3-typer', 'yaml': 'python3-yaml'}
-NO_ROSDEP_KEY = {'safetensors', 'faster_coco_eval', 'zstandard', 'openvino'}
+NO_ROSDEP_KEY = {'safetensors', 'faster_coco_eval', 'zstandard', 'openvino', 'onnxruntime', 'onnx',
+                 'onnxscript'}
 
 
 def dependencies() -> set[str]:

@@ -55,18 +55,19 @@ def test_all_shipped_weights_together_are_small():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
 @pytest.mark.parametrize(
     'path', [p for p in SHIPPED if p.stem != 'emiff_lite'], ids=lambda path: path.stem
 )
-def test_shipped_weights_give_the_same_through_openvino(path):
-    pytest.importorskip('openvino', reason='needs OpenVINO')
+def test_shipped_weights_give_the_same_compiled(path, backend):
+    pytest.importorskip(backend, reason=f'needs {backend}')
     size = (256, 320)
     frames = FrameSet(
         thermal_frame(thermal_counts(3, size), valid_bits=14),
         Frame(colour_image(3, size), 0, '', 'rgb'),
     )
     expected = Perceiver.load(path, device='cpu')(frames)
-    perceiver = Perceiver.load(path, device='cpu', backend='openvino', precision='fp32')
+    perceiver = Perceiver.load(path, device='cpu', backend=backend, precision='fp32')
     found = perceiver(frames)
     assert perceiver.degraded == ''
     if expected.segmentation is not None:
@@ -88,8 +89,9 @@ def test_shipped_weights_give_the_same_through_openvino(path):
 
 
 @pytest.mark.slow
-def test_shipped_weights_of_vehicle_and_roadside_find_cars_through_openvino_too(tmp_path):
-    pytest.importorskip('openvino', reason='needs OpenVINO')
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_shipped_weights_of_vehicle_and_roadside_find_cars_compiled_too(tmp_path, backend):
+    pytest.importorskip(backend, reason=f'needs {backend}')
     path = next(p for p in SHIPPED if p.stem == 'emiff_lite')
     simulate(V2xOptions(tmp_path, 'val', 'day', 1, frames_per_scene=1, delays=0, seed=8))
     (frame,) = read_frames(tmp_path, 'val')
@@ -99,7 +101,7 @@ def test_shipped_weights_of_vehicle_and_roadside_find_cars_through_openvino_too(
         return CooperativeModel(*parts)(frame, CooperativeOptions(score_threshold=0.3))
 
     expected = boxes()
-    found = boxes(backend='openvino', precision='fp32')
+    found = boxes(backend=backend, precision='fp32')
     assert len(expected)
     nearest = np.linalg.norm(frame.truth.centres_m[:, None] - expected.centres_m, axis=2).min(0)
     assert np.median(nearest) < 2.0

@@ -30,7 +30,7 @@ _ROLES = {
 _COMMON = (
     ('namespace', '', 'Namespace of the node and its topics'),
     ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to the parameter file'),
-    ('backend', '', 'torch, openvino for a CPU, or auto; empty leaves it to the parameter file'),
+    ('backend', '', 'torch, openvino, onnxruntime or auto; empty leaves it to the parameter file'),
     ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to the parameter file'),
     ('dds_profile', 'large_images', _DDS_PROFILE),
     ('use_sim_time', 'false', 'Take the time from /clock'),

@@ -26,10 +26,16 @@ def test_openvino_is_made_when_asked_for():
     assert (backend.name, backend.device, backend.precision) == ('openvino', 'cpu', 'fp32')
 
 
+def test_onnx_runtime_is_made_when_asked_for():
+    pytest.importorskip('onnxruntime', reason='needs ONNX Runtime')
+    backend = make_backend(nn.Identity(), 'cpu', backend='onnxruntime')
+    assert (backend.name, backend.device, backend.precision) == ('onnxruntime', 'cpu', 'fp32')
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'backend': 'tensorrt'}, "found 'tensorrt', expected one of auto, torch, openvino"),
+        ({'backend': 'tensorrt'}, 'expected one of auto, torch, openvino, onnxruntime'),
         ({'backend': 'openvino', 'device': 'cuda'}, "found device 'cuda', expected auto or cpu"),
         ({'precision': 'bf16'}, "found 'bf16', expected auto or fp32 with the backend torch"),
         ({'precision': 'int8'}, "found 'int8', expected auto or fp32 with the backend torch"),
@@ -66,12 +72,24 @@ def test_auto_tells_of_a_processor_that_pytorch_says_nothing_about(monkeypatch):
     assert choose_backend('cpu').reason.endswith('has no AVX known of and bf16')
 
 
-def test_auto_is_pytorch_where_openvino_is_missing(monkeypatch):
+def test_auto_is_onnx_runtime_where_openvino_is_missing(monkeypatch):
+    pytest.importorskip('onnxruntime', reason='needs ONNX Runtime')
     monkeypatch.setitem(sys.modules, 'openvino', None)
+    backend = make_backend(nn.Identity(), 'cpu', backend='auto')
+    assert backend.name == 'onnxruntime'
+    (note,) = backend.notes
+    assert note.startswith('auto: it is installed, and OpenVINO is not there: ')
+    assert 'openvino, which is not installed' in note
+
+
+def test_auto_is_pytorch_where_nothing_else_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     backend = make_backend(nn.Identity(), 'cpu', backend='auto')
     assert isinstance(backend, TorchBackend)
     (note,) = backend.notes
     assert 'openvino, which is not installed' in note
+    assert 'onnxruntime, which is not installed' in note
 
 
 @pytest.mark.parametrize('device', ['auto', 'cuda', 'cuda:1'])

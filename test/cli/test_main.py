@@ -88,7 +88,7 @@ def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, argu
         (['replay', 'x', '--remap', 'a'], '--remap a: expected OLD:=NEW'),
         (['replay', 'x', '--speed', '2'], '--speed: unknown option; ROS arguments follow'),
         (['export', 'no/such.safetensors'], 'no/such.safetensors'),
-        (['export', '--to', 'floppy'], "--to: found 'floppy', expected openvino"),
+        (['export', '--to', 'floppy'], "--to: found 'floppy', expected openvino or onnx"),
         (['run', 'toaster'], 'run toaster: no such node, expected one of'),
         (['run', 'fusion_detr', '--params', 'no.yaml'], '--params no.yaml: no such file'),
         (['run', 'fusion_detr', '--device', 'cpu'], '--device: unknown option'),

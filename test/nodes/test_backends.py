@@ -64,6 +64,7 @@ def test_backend_that_the_node_chose_is_in_the_diagnostics_with_its_reason(
     graph, checkpoint, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, 'openvino', None)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     start(graph, checkpoint, backend='auto')
     graph.watch_diagnostics()
     graph.until(lambda: graph.value('perception', 'backend') == 'torch fp32')

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+import sys
+from typing import NamedTuple, TYPE_CHECKING
 
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
 from tiny import e2e_mfd, lite, rgbt, small_backbones
-
-pytest.importorskip('openvino', reason='needs OpenVINO')
+import torch
+from tracer_here import TracerHere
 
 from thermal_perception.backends import compiled
 from thermal_perception.backends.artefact import read_record
@@ -47,12 +48,36 @@ def save(folder: Path, architecture: str, config: dict, names=NAMES) -> Path:
     return path
 
 
-@pytest.fixture(scope='module')
-def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return weights for one camera, their artefact beside them."""
+class Single(NamedTuple):
+    """Weights for one camera, their artefact beside them."""
+
+    path: Path
+    kind: str
+    backend: str
+    suffixes: set[str]
+
+    @property
+    def folder(self) -> Path:
+        return self.path.with_suffix(f'.{self.backend}')
+
+
+@pytest.fixture(scope='module', params=['openvino', 'onnx'])
+def single(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Single:
+    """Return an artefact of each kind."""
     path = save(tmp_path_factory.mktemp('single'), 'fusion_detr', lite(NAMES))
-    export(path, 'openvino')
-    return path
+    if request.param == 'openvino':
+        pytest.importorskip('openvino', reason='needs OpenVINO')
+        found = Single(path, 'openvino', 'openvino', {'.xml', '.bin'})
+    else:
+        needs_onnx()
+        found = Single(path, 'onnx', 'onnxruntime', {'.onnx'})
+    export(path, found.kind)
+    return found
+
+
+def needs_onnx() -> None:
+    pytest.importorskip('onnxruntime', reason='needs ONNX Runtime')
+    pytest.importorskip('onnxscript', reason='needs ONNX Script')
 
 
 def noise(modality: str, seed: int = 0) -> Frame:
@@ -67,12 +92,13 @@ def no_tracer(*_: object) -> None:
 
 
 def test_artefact_beside_the_weights_spares_tracing_and_gives_what_pytorch_gives(
-    single: Path, monkeypatch: pytest.MonkeyPatch
+    single: Single, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(compiled, 'Tracer', no_tracer)
-    perceiver = Perceiver.load(single, device='cpu', backend='openvino', precision='fp32')
+    choice = {'device': 'cpu', 'backend': single.backend, 'precision': 'fp32'}
+    perceiver = Perceiver.load(single.path, **choice)
     perceiver.warm_up(SIZE)
-    expected = Perceiver.load(single, device='cpu')
+    expected = Perceiver.load(single.path, device='cpu')
     for seed in range(3):
         frames = FrameSet(thermal=noise('thermal', seed))
         found, wanted = perceiver(frames), expected(frames)
@@ -82,37 +108,39 @@ def test_artefact_beside_the_weights_spares_tracing_and_gives_what_pytorch_gives
         assert found.fusion is not None
         assert_allclose(found.fusion.alpha_hat, wanted.fusion.alpha_hat, atol=1e-4)
     (note,) = perceiver.backend_notes
-    assert note == f'artefact: 1 graphs from {single.with_suffix(".openvino")}'
+    assert note == f'artefact: 1 graphs from {single.folder}'
     assert perceiver.degraded == ''
 
 
-def test_weights_trained_on_do_not_take_the_old_artefact(single: Path):
-    loaded = load_checkpoint(single)
-    other = single.with_name('other.safetensors')
+def test_weights_trained_on_do_not_take_the_old_artefact(single: Single):
+    loaded = load_checkpoint(single.path)
+    other = single.path.with_name('other.safetensors')
     state = {
         name: value * 0.5 if 'weight' in name else value for name, value in loaded.state.items()
     }
     save_checkpoint(other, state, loaded.info)
     perceiver = Perceiver.load(
-        other, backend='openvino', precision='fp32', artefact=single.with_suffix('.openvino')
+        other, device='cpu', backend=single.backend, precision='fp32', artefact=single.folder
     )
     (note,) = perceiver.backend_notes
     fingerprint = load_checkpoint(other).fingerprint
     assert f"found fingerprint '{loaded.fingerprint}', expected '{fingerprint}'" in note
 
 
-def test_artefact_says_what_it_is(single: Path):
-    record, info = read_record(single.with_suffix('.openvino')), load_checkpoint(single).info
+def test_artefact_says_what_it_is(single: Single):
+    record, info = read_record(single.folder), load_checkpoint(single.path).info
     assert (record.model, record.architecture) == ('tiny', 'fusion_detr')
+    assert record.backend == single.backend
     assert (record.config, record.class_names) == (info.config, NAMES)
     assert (record.image_size, record.precision) == (SIZE, 'fp32')
-    assert set(record.versions) == {'thermal_perception', 'torch', 'openvino'}
+    writers = {'openvino': {'openvino'}, 'onnx': {'onnx', 'onnxscript'}}[single.kind]
+    assert set(record.versions) == {'thermal_perception', 'torch', *writers}
     assert record.graphs[0].opset.startswith('opset')
 
 
-def test_artefact_holds_nothing_but_graphs_and_json(single: Path):
-    suffixes = {path.suffix for path in single.with_suffix('.openvino').iterdir()}
-    assert suffixes == {'.json', '.xml', '.bin'}
+def test_artefact_holds_nothing_but_graphs_and_json(single: Single):
+    suffixes = {path.suffix for path in single.folder.iterdir()}
+    assert suffixes == {'.json', *single.suffixes}
 
 
 def test_two_cameras_have_graphs_together_and_alone_for_every_set_of_results(tmp_path: Path):
@@ -123,8 +151,9 @@ def test_two_cameras_have_graphs_together_and_alone_for_every_set_of_results(tmp
     assert sum(name.startswith('rgb: ') for name in names.values()) == 3
 
 
-def test_images_that_are_padded_have_graphs_of_their_own(single: Path):
-    system = make_system(load_checkpoint(single))
+def test_images_that_are_padded_have_graphs_of_their_own(tmp_path: Path):
+    path = save(tmp_path, 'fusion_detr', lite(NAMES))
+    system = make_system(load_checkpoint(path))
     (padded,) = graphs_of(system, (50, 64))
     (whole,) = graphs_of(system, SIZE)
     assert padded.inputs[1] is not None
@@ -134,6 +163,7 @@ def test_images_that_are_padded_have_graphs_of_their_own(single: Path):
 def test_labels_of_either_camera_come_from_the_artefact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
     names = ('unlabeled', 'car', 'person')
     path = save(tmp_path, 'rgbt_segmentation', rgbt(names), names)
     written = []
@@ -149,22 +179,56 @@ def test_labels_of_either_camera_come_from_the_artefact(
     assert perceiver.degraded == ''
 
 
+@pytest.mark.parametrize(
+    'architecture', ['e2e_mfd', pytest.param('rgbt_segmentation', marks=pytest.mark.slow)]
+)
+def test_networks_of_two_cameras_give_the_same_in_onnx_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str
+):
+    needs_onnx()
+    monkeypatch.setattr(compiled, 'Tracer', TracerHere)
+    config = {'e2e_mfd': e2e_mfd, 'rgbt_segmentation': rgbt}[architecture](NAMES)
+    path = save(tmp_path, architecture, config)
+    frames = FrameSet(noise('thermal'), noise('rgb'))
+    perceiver = Perceiver.load(path, device='cpu', backend='onnxruntime')
+    found, wanted = perceiver(frames), Perceiver.load(path, device='cpu')(frames)
+    assert (perceiver.backend, perceiver.degraded) == ('onnxruntime fp32', '')
+    if architecture == 'rgbt_segmentation':
+        assert len(np.unique(wanted.segmentation.labels)) == 2
+        assert (found.segmentation.labels == wanted.segmentation.labels).mean() > 0.999
+        return
+    assert len(found.detections) == len(wanted.detections) > 0
+    assert_allclose(found.detections.scores, wanted.detections.scores, atol=1e-4)
+    assert_allclose(found.detections.boxes_xyxy_px, wanted.detections.boxes_xyxy_px, atol=0.05)
+    assert np.abs(found.fused.image.astype(float) - wanted.fused.image).max() <= 1
+
+
 def test_size_must_be_known(tmp_path: Path):
+    needs_onnx()
     path = tmp_path / 'any.safetensors'
     save_random(path, CheckpointInfo('tiny', 'fusion_detr', lite(NAMES), {}, NAMES))
     with pytest.raises(BackendError, match='states no size of images, expected one by --size'):
-        export(path, 'openvino')
+        export(path, 'onnx')
 
 
-def test_nothing_is_left_where_an_export_failed(single: Path, monkeypatch: pytest.MonkeyPatch):
-    before = sorted(path.name for path in single.parent.iterdir())
+@pytest.mark.parametrize(('kind', 'missing'), [('openvino', 'openvino'), ('onnx', 'onnxscript')])
+def test_what_is_missing_for_an_export_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, missing: str
+):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(BackendError, match=f'found no {missing}; run `pip install {missing}`'):
+        export(tmp_path / 'any.safetensors', kind)
+
+
+def test_nothing_is_left_where_an_export_failed(single: Single, monkeypatch: pytest.MonkeyPatch):
+    before = sorted(path.name for path in single.path.parent.iterdir())
 
     def fail(*_: object) -> None:
         raise RuntimeError('no')
 
-    monkeypatch.setattr('thermal_perception.backends.openvino_export.export', fail)
+    monkeypatch.setattr(torch.export, 'export', fail)
     with pytest.raises(RuntimeError, match='no'):
-        export(single, 'openvino', folder=single.parent / 'another')
+        export(single.path, single.kind, folder=single.path.parent / 'another')
     with pytest.raises(ConfigError, match='exists already'):
-        export(single, 'openvino')
-    assert sorted(path.name for path in single.parent.iterdir()) == before
+        export(single.path, single.kind)
+    assert sorted(path.name for path in single.path.parent.iterdir()) == before

@@ -1,4 +1,4 @@
-"""Ways to run a network: eager PyTorch on CPU or GPU, or compiled by OpenVINO for the CPU."""
+"""Ways to run a network: in eager PyTorch, or compiled by OpenVINO or ONNX Runtime."""
 
 from thermal_perception.backends.artefact import Origin
 from thermal_perception.backends.choice import (
@@ -10,6 +10,7 @@ from thermal_perception.backends.choice import (
     cpu_threads,
     make_backend,
 )
+from thermal_perception.backends.onnxruntime_backend import OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
 
@@ -17,6 +18,7 @@ __all__ = [
     'BACKENDS',
     'Backend',
     'Choice',
+    'OnnxRuntimeBackend',
     'OpenVinoBackend',
     'Origin',
     'TorchBackend',

@@ -27,7 +27,7 @@ FORMAT = 1
 RECORD = 'artefact.json'
 _PACKAGE = 'thermal_perception'
 _DTYPES = {'float32': torch.float32, 'bool': torch.bool}
-_SUFFIXES = ('.xml', '.bin')
+_SUFFIXES = ('.xml', '.bin', '.onnx')
 _MOST_RECORD_BYTES = 4_000_000
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TYPE_CHECKING
 
 import torch
 
+from thermal_perception.backends.onnxruntime_backend import check_onnxruntime, OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import openvino_abilities, OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, TorchBackend
 from thermal_perception.errors import BackendError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # What a processor may have, best first.
 _WIDTHS = {'amx_bf16': 'AMX', 'avx512_f': 'AVX-512', 'avx2': 'AVX2'}
-BACKENDS = ('auto', 'torch', 'openvino')
+BACKENDS = ('auto', 'torch', 'openvino', 'onnxruntime')
 _log = logging.getLogger(__name__)
 
 
@@ -74,8 +75,9 @@ def make_backend(
         model: the network.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         select: picks from its output what is worth fetching; None takes all of it.
-        backend: `torch`, `openvino` on a CPU, or `auto`, which tells in the log what it took.
-        precision: `auto`, `fp32` or `bf16`; PyTorch has single precision alone.
+        backend: `torch`, `openvino` on a CPU, `onnxruntime`, or `auto`, which tells in the log
+            what it took.
+        precision: `auto`, `fp32` or `bf16`, which only OpenVINO has.
         origin: of the network, by which a backend may find its artefact.
 
     Raises:
@@ -94,6 +96,8 @@ def make_backend(
         if device not in ('auto', 'cpu'):
             raise BackendError(f'backend openvino: found device {device!r}, expected auto or cpu')
         return OpenVinoBackend(model, select, precision=precision, origin=origin)
+    if backend == 'onnxruntime':
+        return OnnxRuntimeBackend(model, select, device=device, precision=precision, origin=origin)
     if backend != 'torch':
         raise BackendError(f'backend: found {backend!r}, expected one of {", ".join(BACKENDS)}')
     if precision not in ('auto', 'fp32'):
@@ -117,7 +121,7 @@ def choose_backend(device: str = 'auto') -> Choice:
     try:
         abilities = openvino_abilities()
     except BackendError as error:
-        return Choice('torch', f'OpenVINO is not there: {error}')
+        return _without_openvino(error)
     flags: Mapping[str, object] = getattr(torch.cpu, 'get_capabilities', dict)()  # if it has it
     width = next((name for flag, name in _WIDTHS.items() if flags.get(flag)), 'no AVX known of')
     bf16 = 'bf16' if 'BF16' in abilities else 'no bf16'
@@ -127,6 +131,14 @@ def choose_backend(device: str = 'auto') -> Choice:
 def cpu_threads() -> int:
     """Return with how many threads a backend computes on the CPU unless told otherwise."""
     return torch.get_num_threads()
+
+
+def _without_openvino(missing: BackendError) -> Choice:
+    try:
+        check_onnxruntime()
+    except BackendError as error:
+        return Choice('torch', f'nothing else is there: {missing}; {error}')
+    return Choice('onnxruntime', f'it is installed, and OpenVINO is not there: {missing}')
 
 
 def backend_text(backend: Backend) -> str:

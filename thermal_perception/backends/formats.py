@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermal_perception.backends import openvino_export
+from thermal_perception.backends import onnx_export, openvino_export
 
 if TYPE_CHECKING:
     from thermal_perception.backends.graph_format import GraphFormat
 
-FORMATS: dict[str, GraphFormat] = {'openvino': openvino_export.FORMAT}
+FORMATS: dict[str, GraphFormat] = {
+    'openvino': openvino_export.FORMAT,
+    'onnx': onnx_export.FORMAT,
+}

@@ -39,8 +39,9 @@ class Traced(nn.Module):
     def __init__(
         self, model: nn.Module, select: Callable[[Any], Any], signature: Signature
     ) -> None:
-        """Wrap a network; `select` picks from its output what is worth fetching."""
+        """Take over a network; `select` picks from its output what is worth fetching."""
         super().__init__()
+        model.requires_grad_(False)  # or its gradients are traced, too
         self._model, self._select, self._signature = model, select, signature
         self.examples = [torch.zeros(k[0], dtype=k[1]) for k in signature.inputs if k is not None]
         self.layout = SimpleNamespace()  # what a trace assigns to the module itself is taken back

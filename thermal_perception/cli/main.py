@@ -59,7 +59,7 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
-Backend = Annotated[str, typer.Option(help='torch, openvino: compiled for the CPU, or auto.')]
+Backend = Annotated[str, typer.Option(help='torch, openvino or onnxruntime: compiled, or auto.')]
 Precision = Annotated[str, typer.Option(help='fp32, bf16, or auto: bf16 where openvino has it.')]
 
 app.add_typer(score, name='score')
@@ -362,7 +362,7 @@ def export(
     checkpoint: Annotated[
         Path | None, typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')
     ] = None,
-    to: Annotated[str, typer.Option(help='Run-time: openvino.')] = 'openvino',
+    to: Annotated[str, typer.Option(help='openvino, or onnx for ONNX Runtime.')] = 'openvino',
     model: Model = 'fusion_detr_lite',
     output: Annotated[
         Path | None, typer.Option(metavar='DIR', help='Folder to make; default: beside the file.')

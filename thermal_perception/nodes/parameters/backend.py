@@ -15,10 +15,11 @@ class BackendParameters(ManagedParameters):
     device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
     backend: str = parameter(
         'torch',
-        'What runs the network: torch, or openvino, which compiles it for the CPU: faster, but a '
-        'start takes some seconds more; auto takes openvino where the network runs on a CPU and '
-        'it is installed, and says why.',
-        choices=('auto', 'torch', 'openvino'),
+        'What runs the network: torch; openvino, which compiles it for the CPU: faster, but a '
+        'start takes some seconds more; onnxruntime, which does so for processors that openvino '
+        'does not know, and for a GPU; auto takes openvino, else onnxruntime, where the network '
+        'runs on a CPU and they are installed, and says why.',
+        choices=('auto', 'torch', 'openvino', 'onnxruntime'),
     )
     precision: str = parameter(
         'auto',

@@ -29,7 +29,7 @@ class ModelParameters(BackendParameters):
     artefact: str = parameter(
         '',
         'Folder that `thermal-perception export` wrote for these weights, which spares openvino '
-        'the making of its graphs; empty looks beside the weights.',
+        'and onnxruntime the making of graphs; empty looks beside the weights.',
     )
     fallback_to_cpu: bool = parameter(
         True, 'Go on on the CPU, once, when the device is missing, out of memory or lost.'
