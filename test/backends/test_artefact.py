@@ -54,11 +54,11 @@ NUMBERS = Outer(0, Inner(1, None))
 KINDS = (Outer, Inner)
 
 
-def write(folder, *, fingerprint='cafe', backend='openvino', replace=False):
+def write(folder, *, fingerprint='cafe', backend='openvino', replace=False, signature=IMAGE):
     """Write an artefact with one graph of two bytes."""
     writer = ArtefactWriter(folder, replace=replace)
     (writer.folder / 'graph_0.xml').write_bytes(b'<>')
-    graph = writer.record_of('thermal', 'graph_0.xml', IMAGE, opset='opset14', numbers=NUMBERS)
+    graph = writer.record_of('thermal', 'graph_0.xml', signature, opset='opset14', numbers=NUMBERS)
     record = ArtefactRecord(
         backend=backend,
         model='tiny',
@@ -110,6 +110,16 @@ def test_record_is_json_whose_layout_names_every_output(folder):
     }
     assert graph['inputs'] == [{'shape': [1, 1, 4, 6], 'dtype': 'float32'}, None]
     assert graph['files'] == {'graph_0.xml': hashlib.sha256(b'<>').hexdigest()}
+
+
+def test_options_that_are_no_switches_are_told_apart_as_text(tmp_path):
+    low, high = (IMAGE._replace(options=(('level', Inner(1, n)),)) for n in (2, 3))
+    write(tmp_path / 'a', signature=low)
+    found = Artefact(tmp_path / 'a', origin(tmp_path / 'a'), 'openvino')
+    assert found.record.graphs[0].options == {'level': 'Inner(mean=1, nothing=2)'}
+    assert low in found
+    assert high not in found
+    assert found.graph(low).numbers == NUMBERS
 
 
 def test_artefact_beside_the_weights_is_found_and_none_is_no_fault(folder):

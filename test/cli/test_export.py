@@ -9,7 +9,7 @@ from tiny import lite, small_backbones
 
 from thermal_perception.cli.export import export, ExportOptions
 from thermal_perception.cli.info import info
-from thermal_perception.errors import CheckpointError, ConfigError
+from thermal_perception.errors import BackendError, ConfigError
 from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint, save_random
 
 NAMES = ('person', 'car')
@@ -51,9 +51,11 @@ def test_what_was_exported_is_told_and_info_tells_what_it_is(
         export(options)
 
 
-def test_model_that_cannot_be_exported_is_refused(v2x_checkpoint, tmp_path):
+def test_images_of_another_size_are_refused_where_the_weights_resize_them(
+    v2x_checkpoint, tmp_path
+):
     pytest.importorskip('openvino', reason='needs OpenVINO')
-    options = ExportOptions('openvino', v2x_checkpoint, output=tmp_path / 'x')
-    with pytest.raises(CheckpointError, match="found architecture 'emiff', expected one of"):
+    options = ExportOptions('openvino', v2x_checkpoint, output=tmp_path / 'x', size=(64, 64))
+    with pytest.raises(BackendError, match='--size: found 64 64, but these weights resize'):
         export(options)
     assert list(tmp_path.iterdir()) == []

@@ -475,7 +475,7 @@ def test_the_model_is_loaded_as_the_parameters_say_and_warm(monkeypatch, load, k
     assert load(values).warm
     assert asked == {
         'path': Path('/x.safetensors'), 'device': 'cpu', 'backend': 'openvino',
-        'precision': 'fp32', 'live': True,
+        'precision': 'fp32', 'live': True, 'artefact': None,
     }  # fmt: skip
 
 

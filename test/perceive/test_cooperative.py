@@ -14,7 +14,7 @@ from thermal_perception import backends
 from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import CheckpointError, PreprocessError
 from thermal_perception.geometry.camera import Camera
-from thermal_perception.models.checkpoint import Checkpoint
+from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from thermal_perception.models.emiff.config import CompressionLevel
 from thermal_perception.models.emiff.lifting import View
 from thermal_perception.models.record import CheckpointInfo
@@ -24,6 +24,7 @@ from thermal_perception.perceive.cooperative import (
     RoadsidePerceiver,
     VehiclePerceiver,
 )
+from thermal_perception.perceive.export import export
 
 SLOW = pytest.mark.slow
 SETTINGS = emiff(compression=[{'c': 4, 's': 0}, {'c': 4, 's': 2}])
@@ -131,13 +132,31 @@ def moving():
         yield checkpoint
 
 
-@pytest.fixture(scope='module')
-def compiled(moving, request):
-    pytest.importorskip(request.param, reason='needs the run-time')
-    options = {'backend': request.param, 'device': 'cpu', 'precision': 'fp32'}
+@pytest.fixture(scope='module', autouse=True)
+def traced_here():
+    """Trace without another process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends.compiled, 'Tracer', TracerHere)
-        yield RoadsidePerceiver(moving, **options), VehiclePerceiver(moving, **options)
+        yield
+
+
+@pytest.fixture(scope='module')
+def openvino(moving):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    return both_parts(moving, backend='openvino')
+
+
+@pytest.fixture(scope='module')
+def onnxruntime(moving):
+    pytest.importorskip('onnxruntime', reason='needs ONNX Runtime')
+    return both_parts(moving, backend='onnxruntime')
+
+
+def both_parts(checkpoint, **choice):
+    return tuple(
+        part(checkpoint, device='cpu', precision='fp32', **choice)
+        for part in (RoadsidePerceiver, VehiclePerceiver)
+    )
 
 
 def close(found, expected):
@@ -149,41 +168,59 @@ def close(found, expected):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=atol)
 
 
-@pytest.mark.parametrize('compiled', ['openvino', 'onnxruntime'], indirect=True)
-def test_a_compiled_roadside_sends_the_same(compiled, moving):
+@SLOW
+def test_graphs_of_both_parts_come_from_one_artefact(moving, own, tmp_path, monkeypatch):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    path = tmp_path / 'tiny.safetensors'
+    save_checkpoint(path, moving.state, moving.info, dtype=torch.float32)
+    folder = export(path, 'openvino', size=(60, 96)).folder
+
+    def no_tracer(*_):
+        raise AssertionError('traced, although the artefact has the graph')
+
+    monkeypatch.setattr(backends.compiled, 'Tracer', no_tracer)
+    roadside, vehicle = both_parts(load_checkpoint(path), backend='openvino')
+    for part in (roadside, vehicle):
+        part.warm_up()
+        assert part.backend_notes == (f'artefact: 4 graphs from {folder}',)
+        assert part.degraded == ''
+    close(vehicle(own, None).boxes, VehiclePerceiver(moving, device='cpu')(own, None).boxes)
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_a_compiled_roadside_sends_the_same(backend, moving, request):
+    compiled, _ = request.getfixturevalue(backend)
     image = np.random.default_rng(1).integers(0, 255, (120, 192, 3), np.uint8)
     expected = RoadsidePerceiver(moving, device='cpu')
     levels = expected.levels
-    found = compiled[0].at_levels(image, camera(), levels)
+    found = compiled.at_levels(image, camera(), levels)
     for level, view in expected.at_levels(image, camera(), levels).items():
         np.testing.assert_allclose(found[level].features, view.features, atol=1e-3)
-    assert compiled[0].backend != expected.backend
-    assert compiled[0].degraded == ''
+    assert (compiled.backend, compiled.degraded) == (f'{backend} fp32', '')
 
 
 @pytest.mark.parametrize(
-    ('compiled', 'sees', 'level'),
+    ('backend', 'sees', 'level'),
     [
         pytest.param('openvino', True, (4, 2), id='openvino, together'),
         pytest.param('openvino', True, None, id='openvino, alone', marks=SLOW),
         pytest.param('openvino', False, (4, 0), id='openvino, the roadside alone', marks=SLOW),
         pytest.param('onnxruntime', True, (4, 2), id='onnxruntime, together', marks=SLOW),
     ],
-    indirect=['compiled'],
 )
-def test_a_compiled_vehicle_finds_the_same(compiled, moving, own, sees, level):
+def test_a_compiled_vehicle_finds_the_same(backend, moving, own, sees, level, request):
+    _, compiled = request.getfixturevalue(backend)
     eager = VehiclePerceiver(moving, device='cpu')
     sender = RoadsidePerceiver(moving, device='cpu')
     message = None if level is None else received(sender, level, weight=0.7)
     view = own if sees else None
-    found, expected = compiled[1](view, message), eager(view, message)
+    found, expected = compiled(view, message), eager(view, message)
     close(found.boxes, expected.boxes)
     assert found.ego_coverage == expected.ego_coverage
     assert found.infra_coverage == expected.infra_coverage
     if level is not None:
         np.testing.assert_allclose(found.scale_weights, expected.scale_weights, atol=1e-3)
-    assert compiled[1].backend != eager.backend
-    assert compiled[1].degraded == ''
+    assert (compiled.backend, compiled.degraded) == (f'{backend} fp32', '')
 
 
 class Counted:
@@ -221,6 +258,15 @@ def test_warm_up_meets_every_kind_of_input_that_comes_later(checkpoint, own):
             ),
         )
     assert warm == [perceiver._backend.signatures for perceiver in (roadside, vehicle)]
+
+
+def test_what_may_be_asked_of_both_parts_has_names(roadside, vehicle):
+    backend = vehicle._backend
+    assert list(roadside.graphs().values()) == ['roadside: 2 levels']
+    assert list(vehicle.graphs().values()) == [
+        'vehicle', 'vehicle + features: level 4, 0', 'vehicle + features: level 4, 2',
+    ]  # fmt: skip
+    assert vehicle._backend is backend
 
 
 def test_a_part_that_pytorch_must_run_is_told(checkpoint):

@@ -21,12 +21,12 @@ from thermal_perception.config import from_mapping, to_mapping
 from thermal_perception.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 FORMAT = 1
 RECORD = 'artefact.json'
 _PACKAGE = 'thermal_perception'
-_DTYPES = {'float32': torch.float32, 'bool': torch.bool}
+_DTYPES = {'float32': torch.float32, 'int64': torch.int64, 'bool': torch.bool}
 _SUFFIXES = ('.xml', '.bin', '.onnx')
 _MOST_RECORD_BYTES = 4_000_000
 
@@ -37,7 +37,7 @@ class InputRecord:
 
     Attributes:
         shape: its lengths.
-        dtype: `float32` or `bool`.
+        dtype: `float32`, `int64` or `bool`.
     """
 
     shape: tuple[int, ...]
@@ -57,7 +57,7 @@ class GraphRecord:
         name: what it is for: cameras and outputs.
         graph: the file that the run-time is given.
         inputs: of the network, in the order of its `forward`; None for what is missing.
-        options: switches of its `forward`.
+        options: switches of its `forward`; what is no switch, as Python writes it.
         opset: newest set of operations in it.
         layout: the output, with numbers of the graph's outputs; see `layout_to_json`.
         files: SHA-256 of every file, in hex digits.
@@ -66,7 +66,7 @@ class GraphRecord:
     name: str
     graph: str
     inputs: tuple[InputRecord | None, ...]
-    options: dict[str, bool]
+    options: dict[str, bool | str]
     opset: str
     layout: Any
     files: dict[str, str]
@@ -194,7 +194,7 @@ class Artefact:
 
     def __contains__(self, signature: Signature) -> bool:
         """Tell whether it has a graph for this."""
-        return signature in self._graphs
+        return _plain(signature) in self._graphs
 
     def graph(self, signature: Signature) -> StoredGraph:
         """Return a graph, its files looked through.
@@ -202,7 +202,7 @@ class Artefact:
         Raises:
             BackendError: if a file is missing or not what was written.
         """
-        record, numbers = self._graphs[signature]
+        record, numbers = self._graphs[_plain(signature)]
         for name, expected in record.files.items():
             path = self.folder / name
             try:
@@ -292,7 +292,7 @@ class ArtefactWriter:
             name,
             graph,
             tuple(None if k is None else InputRecord(k[0], known[k[1]]) for k in signature.inputs),
-            {name: bool(value) for name, value in signature.options},
+            {name: _option(value) for name, value in signature.options},
             opset,
             layout_to_json(numbers),
             {path.name: _sha256(path) for path in files},
@@ -359,6 +359,16 @@ def _check_replaceable(folder: Path, *, replace: bool) -> None:
     for path in folder.iterdir():
         if path.name != RECORD and (path.suffix not in _SUFFIXES or path.is_dir()):
             raise ConfigError(f'{path}: no part of an artefact, so {folder} is not replaced')
+
+
+def _plain(signature: Signature) -> Signature:
+    options = tuple((name, _option(value)) for name, value in signature.options)
+    return signature._replace(options=options)
+
+
+def _option(value: Hashable) -> bool | str:
+    """Return an option as a file can hold it."""
+    return value if isinstance(value, bool) else str(value)
 
 
 def _sha256(path: Path) -> str:

@@ -55,9 +55,11 @@ def write_graphs(
     model: nn.Module,
     select: Callable[[Any], Any],
     names: Mapping[Signature, str],
+    *,
+    first: int = 0,
 ) -> Iterator[GraphRecord]:
-    """Write a graph for each signature, and yield its record."""
-    for number, (signature, name) in enumerate(names.items()):
+    """Write a graph for each signature, and yield its record; files are numbered from `first`."""
+    for number, (signature, name) in enumerate(names.items(), first):
         traced, file = Traced(model, select, signature), f'graph_{number}{graph_format.suffix}'
         opset = graph_format.write(traced, writer.folder / file)
         yield writer.record_of(name, file, signature, opset=opset, numbers=traced.layout.numbers)

@@ -13,21 +13,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from thermal_perception.backends import make_backend, TorchBackend
+from thermal_perception.backends import make_backend, Origin, TorchBackend
+from thermal_perception.backends.tracing import Signature
 from thermal_perception.config import from_mapping
 from thermal_perception.errors import CheckpointError
 from thermal_perception.geometry.camera import Camera, scale_K
 from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.models.emiff.anchors import make_anchors
 from thermal_perception.models.emiff.config import CompressionLevel
+from thermal_perception.models.emiff.head import HeadOutput
 from thermal_perception.models.emiff.lifting import Lookup, View, voxel_centres
-from thermal_perception.models.emiff.network import Aim, Emiff, STRIDES
+from thermal_perception.models.emiff.network import Aim, Emiff, EmiffOutput, STRIDES
 from thermal_perception.perceive.running import Running
 from thermal_perception.postprocess.boxes_3d import merged_boxes, upright_boxes
 from thermal_perception.preprocess.views import ViewConfig, ViewPreprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from thermal_perception.backends import Backend
     from thermal_perception.models.checkpoint import Checkpoint
-    from thermal_perception.models.emiff.network import EmiffOutput, VehiclePart
+    from thermal_perception.models.emiff.network import VehiclePart
     from thermal_perception.types import Boxes3D
 
 
@@ -113,6 +115,7 @@ class CooperativePerception:
 
 
 Part = TypeVar('Part', bound='_Part')
+_KINDS = (EmiffOutput, HeadOutput)
 
 
 class _Part(Running, ABC):
@@ -121,6 +124,8 @@ class _Part(Running, ABC):
     Attributes:
         fingerprint: of the model; both parts must come from the same one.
         levels: (c, s) of its compression levels, finest first.
+        image_size: (height, width) that images are resized to, pixels.
+        network: this part, called with tensors and options.
     """
 
     def __init__(
@@ -131,6 +136,7 @@ class _Part(Running, ABC):
         backend: str = 'torch',
         precision: str = 'auto',
         live: bool = False,
+        artefact: Path | None = None,
     ) -> None:
         """Build the network on the device; see `load` for the arguments.
 
@@ -151,13 +157,23 @@ class _Part(Running, ABC):
         self._preprocess = ViewPreprocess(
             from_mapping(ViewConfig, checkpoint.info.preprocess, where=where)
         )
+        self.image_size = self._preprocess.config.resize_to
         self._lock = Lock()
-        self._backend = self._start(model, device, backend=backend, precision=precision)
+        self.network = self._part_of(model)
+        origin = Origin(checkpoint.path, checkpoint.fingerprint, _KINDS, artefact)
+        self._backend = make_backend(
+            self.network, device, self.select, backend=backend, precision=precision, origin=origin
+        )
         self._backend.live = live
 
+    @staticmethod
+    def select(output: Any) -> Any:
+        """Return the part of the network's output that counts."""
+        return output
+
     @abstractmethod
-    def _start(self, model: Emiff, device: str, **choice: Any) -> Backend:
-        """Put this part of the network where it runs."""
+    def _part_of(self, model: Emiff) -> nn.Module:
+        """Return this part of the network."""
 
     @classmethod
     def load(
@@ -169,6 +185,7 @@ class _Part(Running, ABC):
         backend: str = 'torch',
         precision: str = 'auto',
         live: bool = False,
+        artefact: Path | None = None,
     ) -> Part:
         """Load a checkpoint; see `Perceiver.load` for the arguments.
 
@@ -179,15 +196,28 @@ class _Part(Running, ABC):
         if num_threads is not None:
             torch.set_num_threads(num_threads)
         options: dict[str, Any] = {'device': device, 'backend': backend, 'precision': precision}
-        return cls(load_checkpoint(path), live=live, **options)
+        return cls(load_checkpoint(path), live=live, artefact=artefact, **options)
 
     def warm_up(self) -> None:
         """Run on black images of every kind that a node meets, so that no live image waits."""
         live, self._backend.live = self._backend.live, False
-        size = self._preprocess.config.resize_to
+        size = self.image_size
         K = np.array([[size[1], 0, size[1] / 2], [0, size[1], size[0] / 2], [0, 0, 1]])
         self._see_black(np.zeros((*size, 3), np.uint8), Camera(K, np.zeros(0), size))
         self._backend.live = live
+
+    def graphs(self) -> dict[Signature, str]:
+        """Return what a node may ask of the network, each with a name."""
+        backend = self._backend
+        self._backend = asked = _Asked(backend)
+        self.warm_up()
+        self._backend = backend
+        return {signature: self._name(dict(signature.options)) for signature in asked.signatures}
+
+    @staticmethod
+    @abstractmethod
+    def _name(options: Mapping[str, Any]) -> str:
+        """Name what is asked with these options."""
 
     @abstractmethod
     def _see_black(self, image: NDArray[np.uint8], camera: Camera) -> None:
@@ -203,8 +233,12 @@ class _Part(Running, ABC):
 class RoadsidePerceiver(_Part):
     """The part that runs at the roadside. One call at a time."""
 
-    def _start(self, model: Emiff, device: str, **choice: Any) -> Backend:
-        return make_backend(_Roadside(model), device, **choice)
+    def _part_of(self, model: Emiff) -> nn.Module:
+        return _Roadside(model)
+
+    @staticmethod
+    def _name(options: Mapping[str, Any]) -> str:
+        return f'roadside: {len(options["levels"])} levels'
 
     def _see_black(self, image: NDArray[np.uint8], camera: Camera) -> None:
         self.at_levels(image, camera, self.levels)
@@ -268,8 +302,18 @@ class VehiclePerceiver(_Part):
         # Rounded to half precision, calibrations would point elsewhere: PyTorch has these.
         self._aims = TorchBackend(_Aims(self._model.vehicle), self._backend.device)
 
-    def _start(self, model: Emiff, device: str, **choice: Any) -> Backend:
-        return make_backend(_Vehicle(model.vehicle), device, _without_seen, **choice)
+    @staticmethod
+    def select(output: EmiffOutput) -> EmiffOutput:
+        """Return what is wanted and not known before."""
+        return output._replace(ego_seen=None, infra_seen=None, maps=())
+
+    def _part_of(self, model: Emiff) -> nn.Module:
+        return _Vehicle(model.vehicle)
+
+    @staticmethod
+    def _name(options: Mapping[str, Any]) -> str:
+        level = options['level']
+        return 'vehicle' + ('' if level is None else f' + features: level {level.c}, {level.s}')
 
     def _see_black(self, image: NDArray[np.uint8], camera: Camera) -> None:
         own = OwnView(image, camera, np.eye(4))
@@ -419,6 +463,21 @@ class _Sight(NamedTuple):
     map_size: tuple[int, int]
 
 
+class _Asked:
+    """Takes the place of a backend, and notes what it is asked for."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.name, self.precision = backend.name, backend.precision
+        self.device, self.problem = backend.device, backend.problem
+        self.notes, self.live = backend.notes, backend.live
+        self.signatures: list[Signature] = []
+
+    def __call__(self, *inputs: Tensor | None, **options: Hashable) -> Any:
+        self.signatures.append(Signature.of(inputs, options))
+        return self._backend(*inputs, **options)
+
+
 class _Roadside(nn.Module):
     """The roadside part, called with tensors and options."""
 
@@ -478,11 +537,6 @@ class _Vehicle(nn.Module):
         ]
         sent = () if features is None else (features,)
         return self.part.look(image, sent, aims, level=level, weight=weight)
-
-
-def _without_seen(output: EmiffOutput) -> EmiffOutput:
-    """Select what is wanted and not known before."""
-    return output._replace(ego_seen=None, infra_seen=None, maps=())
 
 
 def _tensors(sight: _Sight | None, aim: Aim | None) -> tuple[Tensor | None, ...]:

@@ -16,6 +16,7 @@ from thermal_perception.backends.graph_format import write_graphs
 from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.perceive.cooperative import RoadsidePerceiver, VehiclePerceiver
 from thermal_perception.perceive.system import black_frames
 from thermal_perception.perceive.systems import make_system
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from torch import nn
+
+    from thermal_perception.backends.artefact import GraphRecord
+    from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.perceive.system import System
     from thermal_perception.types import Modality
 
@@ -68,19 +73,20 @@ def export(
     graph_format = FORMATS[kind]
     graph_format.check()
     checkpoint = load_checkpoint(path)
-    system, info = make_system(checkpoint), checkpoint.info
+    info = checkpoint.info
     size = size or info.input_size
     if size is None:
         raise BackendError(f'{path}: states no size of images, expected one by --size')
+    networks = _networks(checkpoint, size)
     folder = folder or artefact_folder(path, graph_format.backend)
     writer = ArtefactWriter(folder, replace=replace)
     try:
-        names = graphs_of(system, size)
-        graphs = []
-        model = checkpoint.make_model()
-        for graph in write_graphs(writer, graph_format, model, system.select, names):
-            on_graph(graph.name, len(names))
-            graphs.append(graph)
+        number = sum(len(network.names) for network in networks)
+        graphs: list[GraphRecord] = []
+        for network in networks:
+            for graph in write_graphs(writer, graph_format, *network, first=len(graphs)):
+                on_graph(graph.name, number)
+                graphs.append(graph)
         record = ArtefactRecord(
             backend=graph_format.backend,
             model=info.model,
@@ -99,6 +105,28 @@ def export(
     finally:
         writer.give_up()
     return Exported(folder, record)
+
+
+class _Network(NamedTuple):
+    """A network to be written, with names for what a node may ask of it."""
+
+    model: nn.Module
+    select: Callable[[Any], Any]
+    names: dict[Signature, str]
+
+
+def _networks(checkpoint: Checkpoint, size: tuple[int, int]) -> list[_Network]:
+    if checkpoint.info.architecture != 'emiff':
+        system = make_system(checkpoint)
+        return [_Network(checkpoint.make_model(), system.select, graphs_of(system, size))]
+    parts = [kind(checkpoint, device='cpu') for kind in (RoadsidePerceiver, VehiclePerceiver)]
+    if size != parts[0].image_size:
+        height, width = parts[0].image_size
+        raise BackendError(
+            f'--size: found {size[0]} {size[1]}, but these weights resize images to {height} '
+            f'{width}'
+        )
+    return [_Network(part.network, part.select, part.graphs()) for part in parts]
 
 
 def graphs_of(system: System, size: tuple[int, int]) -> dict[Signature, str]:

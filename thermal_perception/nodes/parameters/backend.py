@@ -10,7 +10,7 @@ from thermal_perception.nodes.parameters.parameter_set import parameter
 
 @dataclass(frozen=True)
 class BackendParameters(ManagedParameters):
-    """Device, run-time and precision."""
+    """Device, run-time, precision and graphs."""
 
     device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
     backend: str = parameter(
@@ -26,4 +26,9 @@ class BackendParameters(ManagedParameters):
         'Of the inner values of the network: fp32, bf16, or auto: bf16 where openvino and the '
         'processor have it.',
         choices=('auto', 'fp32', 'bf16'),
+    )
+    artefact: str = parameter(
+        '',
+        'Folder that `thermal-perception export` wrote for these weights, which spares openvino '
+        'and onnxruntime the making of graphs; empty looks beside the weights.',
     )

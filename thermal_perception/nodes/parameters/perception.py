@@ -26,11 +26,6 @@ class ModelParameters(BackendParameters):
         '~/reload_model or the next configure.',
         changeable=True,
     )
-    artefact: str = parameter(
-        '',
-        'Folder that `thermal-perception export` wrote for these weights, which spares openvino '
-        'and onnxruntime the making of graphs; empty looks beside the weights.',
-    )
     fallback_to_cpu: bool = parameter(
         True, 'Go on on the CPU, once, when the device is missing, out of memory or lost.'
     )

@@ -76,6 +76,7 @@ def _where(values: V2xParameters) -> dict[str, Any]:
         'device': values.device,
         'backend': values.backend,
         'precision': values.precision,
+        'artefact': Path(values.artefact).expanduser() if values.artefact else None,
     }
 
 
