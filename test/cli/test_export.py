@@ -15,10 +15,10 @@ from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint
 NAMES = ('person', 'car')
 
 
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
+@pytest.fixture
+def checkpoint(tmp_path):
     """Return random weights of a network that is traced quickly."""
-    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    path = tmp_path / 'tiny.safetensors'
     with small_backbones():
         save_random(path, CheckpointInfo('tiny', 'fusion_detr', lite(NAMES), {}, NAMES, (64, 96)))
         yield path
