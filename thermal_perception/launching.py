@@ -21,6 +21,9 @@ _DDS_PROFILE = (
     'Fast DDS profile: large_images (64 MiB of shared memory), none, or the path of an XML file; '
     'FASTDDS_DEFAULT_PROFILES_FILE in the environment wins'
 )
+_BACKEND = (
+    'torch, torch_compile, openvino, onnxruntime or auto; empty leaves it to the parameter file'
+)
 _CAMERAS = {'thermal': 'thermal', 'rgb': 'colour'}
 _ROLES = {
     'vehicle': ('vehicle',),
@@ -30,7 +33,7 @@ _ROLES = {
 _COMMON = (
     ('namespace', '', 'Namespace of the node and its topics'),
     ('device', '', 'auto, cpu, cuda or cuda:N; empty leaves it to the parameter file'),
-    ('backend', '', 'torch, openvino, onnxruntime or auto; empty leaves it to the parameter file'),
+    ('backend', '', _BACKEND),
     ('checkpoint', '', 'Weights file (.safetensors); empty leaves it to the parameter file'),
     ('dds_profile', 'large_images', _DDS_PROFILE),
     ('use_sim_time', 'false', 'Take the time from /clock'),

@@ -32,11 +32,17 @@ def test_onnx_runtime_is_made_when_asked_for():
     assert (backend.name, backend.device, backend.precision) == ('onnxruntime', 'cpu', 'fp32')
 
 
+def test_torch_compile_is_made_when_asked_for():
+    backend = make_backend(nn.Identity(), 'cpu', backend='torch_compile', precision='fp32')
+    assert (backend.name, backend.device, backend.precision) == ('torch_compile', 'cpu', 'fp32')
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'backend': 'tensorrt'}, 'expected one of auto, torch, openvino, onnxruntime'),
+        ({'backend': 'tensorrt'}, 'expected one of auto, torch, torch_compile, openvino'),
         ({'backend': 'openvino', 'device': 'cuda'}, "found device 'cuda', expected auto or cpu"),
+        ({'backend': 'torch_compile', 'device': 'cpu', 'precision': 'fp16'}, "found 'fp16'"),
         ({'precision': 'bf16'}, "found 'bf16', expected auto or fp32 with the backend torch"),
         ({'precision': 'int8'}, "found 'int8', expected auto or fp32 with the backend torch"),
     ],

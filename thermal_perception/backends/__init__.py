@@ -1,4 +1,4 @@
-"""Ways to run a network: in eager PyTorch, or compiled by OpenVINO or ONNX Runtime."""
+"""Ways to run a network: in eager PyTorch, or compiled by PyTorch, OpenVINO or ONNX Runtime."""
 
 from thermal_perception.backends.artefact import Origin
 from thermal_perception.backends.choice import (
@@ -13,6 +13,7 @@ from thermal_perception.backends.choice import (
 from thermal_perception.backends.onnxruntime_backend import OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
+from thermal_perception.backends.torch_compile_backend import TorchCompileBackend
 
 __all__ = [
     'BACKENDS',
@@ -22,6 +23,7 @@ __all__ = [
     'OpenVinoBackend',
     'Origin',
     'TorchBackend',
+    'TorchCompileBackend',
     'backend_text',
     'choose_backend',
     'choose_device',

@@ -10,6 +10,7 @@ import torch
 from thermal_perception.backends.onnxruntime_backend import check_onnxruntime, OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import openvino_abilities, OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, TorchBackend
+from thermal_perception.backends.torch_compile_backend import TorchCompileBackend
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # What a processor may have, best first.
 _WIDTHS = {'amx_bf16': 'AMX', 'avx512_f': 'AVX-512', 'avx2': 'AVX2'}
-BACKENDS = ('auto', 'torch', 'openvino', 'onnxruntime')
+BACKENDS = ('auto', 'torch', 'torch_compile', 'openvino', 'onnxruntime')
 _log = logging.getLogger(__name__)
 
 
@@ -75,9 +76,9 @@ def make_backend(
         model: the network.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         select: picks from its output what is worth fetching; None takes all of it.
-        backend: `torch`, `openvino` on a CPU, `onnxruntime`, or `auto`, which tells in the log
-            what it took.
-        precision: `auto`, `fp32` or `bf16`, which only OpenVINO has.
+        backend: `torch`, `torch_compile`, `openvino` on a CPU, `onnxruntime`, or `auto`, which
+            tells in the log what it took.
+        precision: `auto`, `fp32`, `bf16`, or `fp16` on a GPU; not every backend has all.
         origin: of the network, by which a backend may find its artefact.
 
     Raises:
@@ -98,6 +99,8 @@ def make_backend(
         return OpenVinoBackend(model, select, precision=precision, origin=origin)
     if backend == 'onnxruntime':
         return OnnxRuntimeBackend(model, select, device=device, precision=precision, origin=origin)
+    if backend == 'torch_compile':
+        return TorchCompileBackend(model, select, device=device, precision=precision)
     if backend != 'torch':
         raise BackendError(f'backend: found {backend!r}, expected one of {", ".join(BACKENDS)}')
     if precision not in ('auto', 'fp32'):

@@ -109,10 +109,15 @@ def everything(output: Any) -> Any:
 
 def to_cpu(output: Any) -> Any:
     """Copy tensors in tuples, named or not, to the CPU; None stays None."""
+    return each(output, lambda value: value.cpu())
+
+
+def each(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Change tensors in tuples, named or not; None stays None."""
     if isinstance(output, tuple):
-        parts = [to_cpu(part) for part in output]
+        parts = [each(part, change) for part in output]
         return type(output)(*parts) if hasattr(output, '_fields') else tuple(parts)
-    return None if output is None else output.cpu()
+    return None if output is None else change(output)
 
 
 def _translated(error: Exception, device: str) -> BackendError:

@@ -59,8 +59,9 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
-Backend = Annotated[str, typer.Option(help='torch, openvino or onnxruntime: compiled, or auto.')]
-Precision = Annotated[str, typer.Option(help='fp32, bf16, or auto: bf16 where openvino has it.')]
+_BACKEND = 'torch, or compiled: torch_compile, openvino, onnxruntime; or auto.'
+Backend = Annotated[str, typer.Option(help=_BACKEND)]
+Precision = Annotated[str, typer.Option(help='fp32, bf16, fp16, or auto: bf16 where it is fast.')]
 
 app.add_typer(score, name='score')
 

@@ -17,15 +17,16 @@ class BackendParameters(ManagedParameters):
         'torch',
         'What runs the network: torch; openvino, which compiles it for the CPU: faster, but a '
         'start takes some seconds more; onnxruntime, which does so for processors that openvino '
-        'does not know, and for a GPU; auto takes openvino, else onnxruntime, where the network '
+        'does not know, and for a GPU; torch_compile, which compiles it by PyTorch itself, for '
+        'both, and needs a C++ compiler; auto takes openvino, else onnxruntime, where the network '
         'runs on a CPU and they are installed, and says why.',
-        choices=('auto', 'torch', 'openvino', 'onnxruntime'),
+        choices=('auto', 'torch', 'torch_compile', 'openvino', 'onnxruntime'),
     )
     precision: str = parameter(
         'auto',
-        'Of the inner values of the network: fp32, bf16, or auto: bf16 where openvino and the '
-        'processor have it.',
-        choices=('auto', 'fp32', 'bf16'),
+        'Of the inner values of the network: fp32, bf16, fp16 (on a GPU), or auto: bf16 where '
+        'backend and device have it.',
+        choices=('auto', 'fp32', 'bf16', 'fp16'),
     )
     artefact: str = parameter(
         '',
