@@ -299,8 +299,9 @@ class Proposals(nn.Module):
         y = (torch.arange(height, device=device, dtype=dtype) + 0.5) / height
         x = (torch.arange(width, device=device, dtype=dtype) + 0.5) / width
         grid = torch.stack(torch.meshgrid(y, x, indexing='ij')[::-1], -1).view(1, -1, 2)
-        side = grid.new_tensor([self.anchor_cells / width, self.anchor_cells / height])
-        return torch.cat((grid, side.expand_as(grid)), -1) / memory.valid_ratio
+        # Filled on the device: a CUDA graph cannot hold a copy from the host's memory.
+        sides = [torch.full_like(grid[..., 0], self.anchor_cells / n) for n in (width, height)]
+        return torch.cat((grid, torch.stack(sides, -1)), -1) / memory.valid_ratio
 
 
 class Decoder(nn.Module):

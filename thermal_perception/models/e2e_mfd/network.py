@@ -189,8 +189,12 @@ class E2eMfd(nn.Module):
 def image_sizes(images: Tensor, padding: Tensor | None) -> Tensor:
     """Return (B, 2) float32 height and width without padding of (B, C, H, W) images."""
     if padding is None:
-        whole = torch.tensor(images.shape[-2:], dtype=torch.float32, device=images.device)
-        return whole.expand(len(images), 2)
+        # Filled on the device: a CUDA graph cannot hold a copy from the host's memory.
+        height, width = (
+            images.new_full((len(images),), side, dtype=torch.float32)
+            for side in images.shape[-2:]
+        )
+        return torch.stack((height, width), dim=1)
     heights, widths = (~padding[:, :, 0]).sum(1), (~padding[:, 0]).sum(1)
     return torch.stack((heights, widths), dim=1).float()
 
