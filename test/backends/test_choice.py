@@ -40,8 +40,9 @@ def test_torch_compile_is_made_when_asked_for():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'backend': 'tensorrt'}, 'expected one of auto, torch, torch_compile, openvino'),
+        ({'backend': 'tensorrt'}, 'expected one of auto, torch, cuda_graph, torch_compile'),
         ({'backend': 'openvino', 'device': 'cuda'}, "found device 'cuda', expected auto or cpu"),
+        ({'backend': 'cuda_graph', 'device': 'cpu'}, 'found device cpu, expected auto, cuda'),
         ({'backend': 'torch_compile', 'device': 'cpu', 'precision': 'fp16'}, "found 'fp16'"),
         ({'precision': 'bf16'}, "found 'bf16', expected auto or fp32 with the backend torch"),
         ({'precision': 'int8'}, "found 'int8', expected auto or fp32 with the backend torch"),
@@ -99,15 +100,20 @@ def test_auto_is_pytorch_where_nothing_else_is_installed(monkeypatch):
 
 
 @pytest.mark.parametrize('device', ['auto', 'cuda', 'cuda:1'])
-def test_auto_is_pytorch_on_a_gpu(monkeypatch, device):
+def test_auto_is_a_cuda_graph_on_a_gpu_and_tells_why(monkeypatch, device):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    assert choose_backend(device).backend == 'torch'
+    found = choose_backend(device)
+    assert found.backend == 'cuda_graph'
+    assert 'waits for launches' in found.reason
 
 
-def test_auto_leaves_it_to_pytorch_to_miss_a_gpu(monkeypatch):
+@pytest.mark.parametrize(
+    ('device', 'backend'), [('cuda', 'auto'), ('cuda:1', 'cuda_graph'), ('auto', 'cuda_graph')]
+)
+def test_missing_gpu_can_be_recovered_from(monkeypatch, device, backend):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(BackendError, match='sees no CUDA device') as caught:
-        make_backend(nn.Identity(), 'cuda', backend='auto')
+        make_backend(nn.Identity(), device, backend=backend)
     assert caught.value.recoverable
 
 

@@ -7,8 +7,11 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from queue_here import QueueHere
 from tiny import lite, small_backbones
+import torch
 
+from thermal_perception.backends import cuda_graph_backend, prepared
 from thermal_perception.errors import BackendError, PreprocessError
 from thermal_perception.models.checkpoint import (
     Checkpoint,
@@ -197,6 +200,28 @@ def test_device_lost_on_a_frame_still_answers_that_frame(checkpoint: Path):
         assert_array_equal(perceiver(frames(noise(64, 64))).detections.scores, expected.scores)
     assert perceiver.degraded == 'running on the CPU: torch on cuda: CUDA error: unspecified'
     assert perceiver.device == 'cpu'
+
+
+@pytest.mark.parametrize('error', [torch.OutOfMemoryError('CUDA out'), RuntimeError('CUDA error')])
+@pytest.mark.parametrize('when', ['recorded', 'replayed'])
+def test_gpu_lost_under_a_cuda_graph_still_answers_that_frame(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, when: str, error: RuntimeError
+):
+    expected = Perceiver.load(checkpoint)(frames(noise(64, 64))).detections
+    monkeypatch.setattr(prepared, 'choose_device', lambda device: 'cpu')
+    monkeypatch.setattr(cuda_graph_backend, 'CudaQueue', QueueHere)
+    perceiver = Perceiver.load(checkpoint, device='cuda', backend='cuda_graph', precision='fp32')
+    perceiver._spare = load_checkpoint(checkpoint)
+    if when == 'replayed':
+        perceiver.warm_up((64, 64))
+        assert (perceiver.backend, perceiver.degraded) == ('cuda_graph fp32', '')
+    monkeypatch.setattr(QueueHere, 'broken', error)
+    monkeypatch.setattr(perceiver._backend, '_eager', _Dying())
+
+    for _ in range(2):
+        assert_array_equal(perceiver(frames(noise(64, 64))).detections.scores, expected.scores)
+    assert perceiver.backend == 'torch fp32'
+    assert perceiver.degraded == 'running on the CPU: torch on cuda: CUDA error: unspecified'
 
 
 def test_device_whose_network_cannot_be_rebuilt_is_not_called_degraded(

@@ -1,4 +1,4 @@
-"""Ways to run a network: in eager PyTorch, or compiled by PyTorch, OpenVINO or ONNX Runtime."""
+"""Ways to run a network: in eager PyTorch, as a CUDA graph, or compiled by others."""
 
 from thermal_perception.backends.artefact import Origin
 from thermal_perception.backends.choice import (
@@ -10,6 +10,7 @@ from thermal_perception.backends.choice import (
     cpu_threads,
     make_backend,
 )
+from thermal_perception.backends.cuda_graph_backend import CudaGraphBackend
 from thermal_perception.backends.onnxruntime_backend import OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
@@ -19,6 +20,7 @@ __all__ = [
     'BACKENDS',
     'Backend',
     'Choice',
+    'CudaGraphBackend',
     'OnnxRuntimeBackend',
     'OpenVinoBackend',
     'Origin',

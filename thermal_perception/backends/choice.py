@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TYPE_CHECKING
 
 import torch
 
+from thermal_perception.backends.cuda_graph_backend import CudaGraphBackend
 from thermal_perception.backends.onnxruntime_backend import check_onnxruntime, OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import openvino_abilities, OpenVinoBackend
 from thermal_perception.backends.torch_backend import choose_device, TorchBackend
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # What a processor may have, best first.
 _WIDTHS = {'amx_bf16': 'AMX', 'avx512_f': 'AVX-512', 'avx2': 'AVX2'}
-BACKENDS = ('auto', 'torch', 'torch_compile', 'openvino', 'onnxruntime')
+BACKENDS = ('auto', 'torch', 'cuda_graph', 'torch_compile', 'openvino', 'onnxruntime')
 _log = logging.getLogger(__name__)
 
 
@@ -76,8 +77,8 @@ def make_backend(
         model: the network.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         select: picks from its output what is worth fetching; None takes all of it.
-        backend: `torch`, `torch_compile`, `openvino` on a CPU, `onnxruntime`, or `auto`, which
-            tells in the log what it took.
+        backend: `torch`, `cuda_graph` on a GPU, `torch_compile`, `openvino` on a CPU,
+            `onnxruntime`, or `auto`, which tells in the log what it took.
         precision: `auto`, `fp32`, `bf16`, or `fp16` on a GPU; not every backend has all.
         origin: of the network, by which a backend may find its artefact.
 
@@ -99,6 +100,8 @@ def make_backend(
         return OpenVinoBackend(model, select, precision=precision, origin=origin)
     if backend == 'onnxruntime':
         return OnnxRuntimeBackend(model, select, device=device, precision=precision, origin=origin)
+    if backend == 'cuda_graph':
+        return CudaGraphBackend(model, select, device=device, precision=precision)
     if backend == 'torch_compile':
         return TorchCompileBackend(model, select, device=device, precision=precision)
     if backend != 'torch':
@@ -120,7 +123,7 @@ def choose_backend(device: str = 'auto') -> Choice:
     """
     where = choose_device(device) if device == 'auto' else device
     if where != 'cpu':
-        return Choice('torch', f'nothing else runs on {where}')
+        return Choice('cuda_graph', f'{where} waits for launches, and a graph needs one a frame')
     try:
         abilities = openvino_abilities()
     except BackendError as error:

@@ -59,7 +59,7 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
-_BACKEND = 'torch, or compiled: torch_compile, openvino, onnxruntime; or auto.'
+_BACKEND = 'torch; cuda_graph; compiled: torch_compile, openvino, onnxruntime; or auto.'
 Backend = Annotated[str, typer.Option(help=_BACKEND)]
 Precision = Annotated[str, typer.Option(help='fp32, bf16, fp16, or auto: bf16 where it is fast.')]
 

@@ -95,8 +95,8 @@ class Perceiver(Running):
             fallback_to_cpu: go on on the CPU, once, when the device is missing, out of memory or
                 lost.
             num_threads: CPU threads of PyTorch, for the whole process; None leaves its choice.
-            backend: `torch`; `torch_compile`, `openvino` on a CPU or `onnxruntime`: faster, after
-                seconds of compiling; or `auto`.
+            backend: `torch`; `cuda_graph` on a GPU; `torch_compile`, `openvino` on a CPU or
+                `onnxruntime`: faster, after seconds of compiling; or `auto`.
             precision: of the backend: `auto`, `fp32`, `bf16`, or `fp16` on a GPU.
             live: a robot waits for the results: after `warm_up`, no frame waits for a compiler.
             artefact: folder that `export` wrote; None takes that beside the checkpoint, if any.

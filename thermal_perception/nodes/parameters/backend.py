@@ -15,12 +15,13 @@ class BackendParameters(ManagedParameters):
     device: str = parameter('auto', 'Where the network runs: auto, cpu, cuda or cuda:N.')
     backend: str = parameter(
         'torch',
-        'What runs the network: torch; openvino, which compiles it for the CPU: faster, but a '
+        'What runs the network: torch; cuda_graph, which records it on a GPU and starts it at '
+        'once; openvino, which compiles it for the CPU: faster, but a '
         'start takes some seconds more; onnxruntime, which does so for processors that openvino '
         'does not know, and for a GPU; torch_compile, which compiles it by PyTorch itself, for '
-        'both, and needs a C++ compiler; auto takes openvino, else onnxruntime, where the network '
-        'runs on a CPU and they are installed, and says why.',
-        choices=('auto', 'torch', 'torch_compile', 'openvino', 'onnxruntime'),
+        'both, and needs a C++ compiler; auto takes cuda_graph on a GPU; on a CPU '
+        'openvino, else onnxruntime, where they are installed; and says why.',
+        choices=('auto', 'torch', 'cuda_graph', 'torch_compile', 'openvino', 'onnxruntime'),
     )
     precision: str = parameter(
         'auto',
