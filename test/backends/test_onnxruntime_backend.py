@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from nets import Doubles, Output, Part
+from nets import Doubles, Output, Part, Places
 import pytest
 import torch
 from torch.testing import assert_close
@@ -175,3 +175,15 @@ def test_onnx_runtime_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(BackendError, match='found onnxruntime, which is not installed'):
         OnnxRuntimeBackend(Doubles())
+
+
+def test_detours_by_double_precision_are_not_in_the_file(tmp_path):
+    path, x = tmp_path / 'graph.onnx', torch.rand(1, 2, 4, 6)
+    network = Places()
+    FORMATS['onnx'].write(Traced(network, tuple, Signature.of((x,), {})), path)
+    attributes = [a for node in onnx.load(path).graph.node for a in node.attribute]
+    targets = {a.i for a in attributes if a.name == 'to'}
+    assert onnx.TensorProto.DOUBLE not in targets
+    found = OnnxRuntime('cpu').compile(path).run([x.numpy()])
+    for result, expected in zip(found, network(x), strict=True):
+        assert_close(torch.from_numpy(result), expected)

@@ -12,8 +12,10 @@ import torch
 from thermal_perception.backends.graph_format import GraphFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from onnxscript import ir
 
     from thermal_perception.backends.tracing import Traced
 
@@ -32,10 +34,26 @@ def _write(traced: Traced, path: Path) -> str:
         optimizer.optimize(
             program.model, input_size_limit=_MOST_FOLDED, output_size_limit=_MOST_FOLDED
         )
+    _straighten(program.model)
     # Where in whose folders a line of code lies is nobody's business.
     ir.passes.common.ClearMetadataAndDocStringPass()(program.model)
     program.save(path, external_data=False)
     return f'opset{program.model.opset_imports[""]}'
+
+
+def _straighten(model: ir.Model) -> None:
+    """Take out detours by double precision, see `models.precise`: many devices have none."""
+    from onnxscript import ir
+
+    def casts(nodes: Iterable[ir.Node], to: ir.DataType) -> list[ir.Node]:
+        return [n for n in nodes if n.op_type == 'Cast' and n.attributes['to'].value == to]
+
+    for there in casts(model.graph, ir.DataType.DOUBLE):
+        source = there.inputs[0]
+        for back in casts(there.outputs[0].consumers(), ir.DataType.FLOAT):
+            if source is not None and not back.outputs[0].is_graph_output():
+                back.outputs[0].replace_all_uses_with(source)
+    ir.passes.common.RemoveUnusedNodesPass()(model)
 
 
 @contextmanager
@@ -55,3 +73,4 @@ def _quiet() -> Iterator[None]:
 
 
 FORMAT = GraphFormat('onnxruntime', '.onnx', ('onnx', 'onnxscript'), _write)
+TENSORRT = FORMAT._replace(backend='tensorrt')

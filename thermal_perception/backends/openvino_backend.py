@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 import torch
 
 from thermal_perception.backends.compiled import CompiledBackend
+from thermal_perception.backends.openvino_parts import split
 from thermal_perception.backends.runtime import Compiled
 from thermal_perception.errors import BackendError
 
@@ -24,7 +25,10 @@ _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 
 
 class OpenVino:
-    """OpenVINO on this processor; see `Runtime`."""
+    """OpenVINO on this processor; see `Runtime`.
+
+    With bf16, numbers that a network calls `precise` stay in single precision.
+    """
 
     name = 'openvino'
     title = 'OpenVINO'
@@ -43,19 +47,33 @@ class OpenVino:
 
     def compile(self, path: Path) -> Compiled:
         """Compile a graph; see `Runtime`."""
+        graph = self._core.read_model(path)
+        outputs = len(graph.outputs)
+        parts = split(graph) if self.precision == 'bf16' else None
+        if parts is None:
+            return Compiled(self._runner(graph, self.precision), outputs)
+        coarse, fine = self._runner(parts.coarse, 'bf16'), self._runner(parts.fine, 'fp32')
+
+        def run(arrays: list[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+            given = coarse(arrays)
+            found = (*given[parts.between :], *fine(given[: parts.between]))
+            return [found[place] for place in parts.order]
+
+        return Compiled(run, outputs)
+
+    def _runner(self, graph: Any, precision: str) -> Callable[[Any], Sequence[NDArray[Any]]]:
         settings = {
-            'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
+            'INFERENCE_PRECISION_HINT': _HINTS[precision],
             'INFERENCE_NUM_THREADS': torch.get_num_threads(),
             'PERFORMANCE_HINT': 'LATENCY',
             'ENABLE_MMAP': False,  # its file goes, or may be replaced
         }
-        compiled = self._core.compile_model(self._core.read_model(path), 'CPU', settings)
-        request = compiled.create_infer_request()
+        request = self._core.compile_model(graph, 'CPU', settings).create_infer_request()
 
-        def run(arrays: list[NDArray[Any]]) -> Sequence[NDArray[Any]]:
-            return request.infer(arrays, share_inputs=True).to_tuple()
+        def run(arrays: Any) -> Sequence[NDArray[Any]]:
+            return request.infer(list(arrays), share_inputs=True).to_tuple()
 
-        return Compiled(run, len(compiled.outputs))
+        return run
 
     def _checked(self, precision: str) -> str:
         if precision not in ('auto', *_HINTS):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from thermal_perception.models.precise import precise
+
 _EPS = 1e-7
 
 
@@ -90,8 +92,9 @@ def refine(reference_cxcywh: Tensor, delta: Tensor) -> Tensor:
     """Move and stretch (..., 4) reference boxes by (..., 4) deltas relative to their own size.
 
     A delta means the same number of object widths at any image size, so that what was learned on
-    crops holds on full frames. Sizes change by at most e^4 per step.
+    crops holds on full frames. Sizes change by at most e^4 per step. The result is `precise`.
     """
+    reference_cxcywh, delta = precise(reference_cxcywh), precise(delta)
     centre = reference_cxcywh[..., :2] + delta[..., :2] * reference_cxcywh[..., 2:]
     size = reference_cxcywh[..., 2:] * delta[..., 2:].clamp(-4.0, 4.0).exp()
     return torch.cat((centre, size.clamp(1e-4, 2.0)), dim=-1)

@@ -19,6 +19,7 @@ from thermal_perception.models.denoising import (
 )
 from thermal_perception.models.neck import STRIDES, TokenMapNeck
 from thermal_perception.models.position import sine_boxes, sine_grid
+from thermal_perception.models.precise import precise
 from thermal_perception.models.transformer import DecoderLayer, EncoderLayer, Memory, MLP
 
 if TYPE_CHECKING:
@@ -219,7 +220,8 @@ class FusionDetr(nn.Module):
         tokens = tokens if content is None else tokens + content
         for layer in self.encoder:
             tokens = layer(tokens, pos, size, padding)
-        return Memory(tokens, pos, size, padding, _valid_ratio(mask).to(x.dtype))
+        ratio = _valid_ratio(mask).to(torch.promote_types(x.dtype, torch.float32))
+        return Memory(tokens, pos, size, padding, ratio)
 
     def _shift(self, fusion: FusionOutput | None, targets: tuple[str, ...]) -> Tensor | None:
         """Return beta_bar as (B, 1, d) if it acts at one of these places."""
@@ -295,7 +297,7 @@ class Proposals(nn.Module):
 
     def _anchors(self, memory: Memory) -> Tensor:
         height, width = memory.size
-        device, dtype = memory.tokens.device, memory.tokens.dtype
+        device, dtype = memory.valid_ratio.device, memory.valid_ratio.dtype
         y = (torch.arange(height, device=device, dtype=dtype) + 0.5) / height
         x = (torch.arange(width, device=device, dtype=dtype) + 0.5) / width
         grid = torch.stack(torch.meshgrid(y, x, indexing='ij')[::-1], -1).view(1, -1, 2)
@@ -441,7 +443,7 @@ class Decoder(nn.Module):
         normed = self.norm(content)
         logits, delta = self.class_embed[head](normed), self.bbox_embed[head](normed)
         if boxes is None or reference is None:
-            return LayerOutput(logits, delta.sigmoid()), None
+            return LayerOutput(logits, precise(delta).sigmoid()), None
         # Looking forward twice: the loss of this layer also reaches the layer before, while the
         # reference the next layer starts from carries no gradient (DINO, section 3.5).
         predicted = refine(boxes if index else reference, delta)

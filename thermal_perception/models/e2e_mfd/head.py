@@ -17,6 +17,7 @@ from thermal_perception.errors import ConfigError
 from thermal_perception.models.attention import Attention
 from thermal_perception.models.e2e_mfd.box_codes import make_box_code
 from thermal_perception.models.e2e_mfd.diffusion import draw_noise, NoiseSchedule
+from thermal_perception.models.precise import precise
 from thermal_perception.models.roi_align import (
     FlatPyramid,
     flatten_pyramid,
@@ -116,7 +117,7 @@ class DiffusionHead(nn.Module):
             boxes = boxes.detach()
             regions = self._regions(flat, boxes, image_sizes)
             proposals, logits, deltas = stage(regions, proposals, time)
-            boxes = self.code.refine(boxes, deltas.to(boxes.dtype), image_sizes)
+            boxes = self.code.refine(boxes, precise(deltas), image_sizes)
             outputs.append(StageOutput(logits, boxes))
         return tuple(outputs)
 
