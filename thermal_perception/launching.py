@@ -22,8 +22,8 @@ _DDS_PROFILE = (
     'FASTDDS_DEFAULT_PROFILES_FILE in the environment wins'
 )
 _BACKEND = (
-    'torch, cuda_graph, torch_compile, openvino, onnxruntime or auto; empty leaves it to the '
-    'parameter file'
+    'torch, cuda_graph, torch_compile, openvino, onnxruntime, tensorrt or auto; empty leaves it '
+    'to the parameter file'
 )
 _CAMERAS = {'thermal': 'thermal', 'rgb': 'colour'}
 _ROLES = {

@@ -40,7 +40,8 @@ def test_torch_compile_is_made_when_asked_for():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'backend': 'tensorrt'}, 'expected one of auto, torch, cuda_graph, torch_compile'),
+        ({'backend': 'tvm'}, 'expected one of auto, torch, cuda_graph, torch_compile'),
+        ({'backend': 'tensorrt', 'device': 'cpu'}, 'found device cpu, expected auto, cuda'),
         ({'backend': 'openvino', 'device': 'cuda'}, "found device 'cuda', expected auto or cpu"),
         ({'backend': 'cuda_graph', 'device': 'cpu'}, 'found device cpu, expected auto, cuda'),
         ({'backend': 'torch_compile', 'device': 'cpu', 'precision': 'fp16'}, "found 'fp16'"),

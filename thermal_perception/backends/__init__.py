@@ -13,6 +13,7 @@ from thermal_perception.backends.choice import (
 from thermal_perception.backends.cuda_graph_backend import CudaGraphBackend
 from thermal_perception.backends.onnxruntime_backend import OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import OpenVinoBackend
+from thermal_perception.backends.tensorrt_backend import TensorRtBackend
 from thermal_perception.backends.torch_backend import choose_device, to_cpu, TorchBackend
 from thermal_perception.backends.torch_compile_backend import TorchCompileBackend
 
@@ -24,6 +25,7 @@ __all__ = [
     'OnnxRuntimeBackend',
     'OpenVinoBackend',
     'Origin',
+    'TensorRtBackend',
     'TorchBackend',
     'TorchCompileBackend',
     'backend_text',

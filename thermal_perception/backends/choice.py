@@ -10,6 +10,7 @@ import torch
 from thermal_perception.backends.cuda_graph_backend import CudaGraphBackend
 from thermal_perception.backends.onnxruntime_backend import check_onnxruntime, OnnxRuntimeBackend
 from thermal_perception.backends.openvino_backend import openvino_abilities, OpenVinoBackend
+from thermal_perception.backends.tensorrt_backend import TensorRtBackend
 from thermal_perception.backends.torch_backend import choose_device, TorchBackend
 from thermal_perception.backends.torch_compile_backend import TorchCompileBackend
 from thermal_perception.errors import BackendError
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
 # What a processor may have, best first.
 _WIDTHS = {'amx_bf16': 'AMX', 'avx512_f': 'AVX-512', 'avx2': 'AVX2'}
-BACKENDS = ('auto', 'torch', 'cuda_graph', 'torch_compile', 'openvino', 'onnxruntime')
+BACKENDS = (
+    'auto',
+    'torch',
+    'cuda_graph',
+    'torch_compile',
+    'openvino',
+    'onnxruntime',
+    'tensorrt',
+)
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +87,7 @@ def make_backend(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         select: picks from its output what is worth fetching; None takes all of it.
         backend: `torch`, `cuda_graph` on a GPU, `torch_compile`, `openvino` on a CPU,
-            `onnxruntime`, or `auto`, which tells in the log what it took.
+            `onnxruntime`, `tensorrt` on a GPU, or `auto`, which tells in the log what it took.
         precision: `auto`, `fp32`, `bf16`, or `fp16` on a GPU; not every backend has all.
         origin: of the network, by which a backend may find its artefact.
 
@@ -100,6 +109,8 @@ def make_backend(
         return OpenVinoBackend(model, select, precision=precision, origin=origin)
     if backend == 'onnxruntime':
         return OnnxRuntimeBackend(model, select, device=device, precision=precision, origin=origin)
+    if backend == 'tensorrt':
+        return TensorRtBackend(model, select, device=device, precision=precision, origin=origin)
     if backend == 'cuda_graph':
         return CudaGraphBackend(model, select, device=device, precision=precision)
     if backend == 'torch_compile':

@@ -12,4 +12,5 @@ if TYPE_CHECKING:
 FORMATS: dict[str, GraphFormat] = {
     'openvino': openvino_export.FORMAT,
     'onnx': onnx_export.FORMAT,
+    'tensorrt': onnx_export.TENSORRT,
 }

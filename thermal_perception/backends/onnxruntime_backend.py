@@ -48,14 +48,7 @@ class OnnxRuntime:
 
     def compile(self, path: Path) -> Compiled:
         """Compile a graph; see `Runtime`."""
-        options = self._onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors; warnings tell what runs on the CPU beside a GPU
-        # Between two images its threads leave the processor to others.
-        options.add_session_config_entry('session.force_spinning_stop', '1')
-        session = self._onnxruntime.InferenceSession(path, options, providers=self._providers())
-        if self.device != 'cpu' and _CUDA not in session.get_providers():
-            raise BackendError(f'{_CUDA} does not start')
+        session = self._session(path, self._providers())
         names = [value.name for value in session.get_inputs()]
 
         def run(arrays: list[NDArray[Any]]) -> Sequence[NDArray[Any]]:
@@ -63,11 +56,29 @@ class OnnxRuntime:
 
         return Compiled(run, len(session.get_outputs()))
 
+    def _session(self, path: Path, providers: list[Any]) -> Any:
+        """Return a session whose first provider has started."""
+        options = self._onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors; warnings tell what runs on the CPU beside a GPU
+        # Between two images its threads leave the processor to others.
+        options.add_session_config_entry('session.force_spinning_stop', '1')
+        session = self._onnxruntime.InferenceSession(path, options, providers=providers)
+        first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if first not in session.get_providers():
+            raise BackendError(f'{first} does not start')
+        return session
+
     def _providers(self) -> list[Any]:
+        """Return those that are to run a graph, best first."""
         if self.device == 'cpu':
             return [_CPU]
-        number = self.device.partition(':')[2] or '0'
-        return [(_CUDA, {'device_id': number, 'use_tf32': '0'}), _CPU]  # fp32 is fp32
+        return [(_CUDA, {'device_id': self._number, 'use_tf32': '0'}), _CPU]  # fp32 is fp32
+
+    @property
+    def _number(self) -> str:
+        """Number of the GPU."""
+        return self.device.partition(':')[2] or '0'
 
     def _checked(self, device: str) -> str:
         chosen = choose_device(device)

@@ -59,7 +59,7 @@ Checkpoint = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write this file.')]
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
-_BACKEND = 'torch; cuda_graph; compiled: torch_compile, openvino, onnxruntime; or auto.'
+_BACKEND = 'torch; cuda_graph; compiled: torch_compile, openvino, onnxruntime, tensorrt; or auto.'
 Backend = Annotated[str, typer.Option(help=_BACKEND)]
 Precision = Annotated[str, typer.Option(help='fp32, bf16, fp16, or auto: bf16 where it is fast.')]
 
@@ -363,7 +363,9 @@ def export(
     checkpoint: Annotated[
         Path | None, typer.Argument(metavar='[CHECKPOINT]', help='Default: the shipped model.')
     ] = None,
-    to: Annotated[str, typer.Option(help='openvino, or onnx for ONNX Runtime.')] = 'openvino',
+    to: Annotated[
+        str, typer.Option(help='openvino, onnx for ONNX Runtime, or tensorrt.')
+    ] = 'openvino',
     model: Model = 'fusion_detr_lite',
     output: Annotated[
         Path | None, typer.Option(metavar='DIR', help='Folder to make; default: beside the file.')

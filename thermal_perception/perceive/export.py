@@ -57,7 +57,7 @@ def export(
 
     Args:
         path: the checkpoint.
-        kind: of its graphs: `openvino`, or `onnx` for ONNX Runtime.
+        kind: of its graphs: `openvino`, `onnx` for ONNX Runtime, or `tensorrt`.
         folder: where it goes; None: beside the checkpoint.
         size: (height, width) of the camera images; None: what the model was trained for.
         replace: replace one that is there.

@@ -18,10 +18,19 @@ class BackendParameters(ManagedParameters):
         'What runs the network: torch; cuda_graph, which records it on a GPU and starts it at '
         'once; openvino, which compiles it for the CPU: faster, but a '
         'start takes some seconds more; onnxruntime, which does so for processors that openvino '
-        'does not know, and for a GPU; torch_compile, which compiles it by PyTorch itself, for '
+        'does not know, and for a GPU; tensorrt, which builds an engine for a GPU in '
+        'minutes; torch_compile, which compiles it by PyTorch itself, for '
         'both, and needs a C++ compiler; auto takes cuda_graph on a GPU; on a CPU '
         'openvino, else onnxruntime, where they are installed; and says why.',
-        choices=('auto', 'torch', 'cuda_graph', 'torch_compile', 'openvino', 'onnxruntime'),
+        choices=(
+            'auto',
+            'torch',
+            'cuda_graph',
+            'torch_compile',
+            'openvino',
+            'onnxruntime',
+            'tensorrt',
+        ),
     )
     precision: str = parameter(
         'auto',
@@ -31,6 +40,6 @@ class BackendParameters(ManagedParameters):
     )
     artefact: str = parameter(
         '',
-        'Folder that `thermal-perception export` wrote for these weights, which spares openvino '
-        'and onnxruntime the making of graphs; empty looks beside the weights.',
+        'Folder that `thermal-perception export` wrote for these weights, which spares openvino, '
+        'onnxruntime and tensorrt the making of graphs; empty looks beside the weights.',
     )
