@@ -521,18 +521,23 @@ class _Vehicle(nn.Module):
         image: Tensor | None,
         cells: Tensor | None,
         seen: Tensor | None,
+        bins: Tensor | None,
         mask: Tensor | None,
         features: Tensor | None,
         infra_cells: Tensor | None,
         infra_seen: Tensor | None,
+        infra_bins: Tensor | None,
         infra_mask: Tensor | None,
         weight: Tensor | None,
         *,
         level: CompressionLevel | None,
     ) -> EmiffOutput:
         aims = [
-            Aim(Lookup(c, s), m)
-            for c, s, m in ((cells, seen, mask), (infra_cells, infra_seen, infra_mask))
+            Aim(Lookup(c, s, b), m)
+            for c, s, b, m in (
+                (cells, seen, bins, mask),
+                (infra_cells, infra_seen, infra_bins, infra_mask),
+            )
             if c is not None and s is not None
         ]
         sent = () if features is None else (features,)
@@ -540,10 +545,11 @@ class _Vehicle(nn.Module):
 
 
 def _tensors(sight: _Sight | None, aim: Aim | None) -> tuple[Tensor | None, ...]:
-    """Return what the network takes of a camera; nothing, four times, of one that is missing."""
+    """Return what the network takes of a camera; nothing, five times, of one that is missing."""
     if sight is None or aim is None:
-        return (None,) * 4
-    return sight.tensor, aim.lookup.cells, aim.lookup.seen, aim.mask
+        return (None,) * 5
+    lookup = aim.lookup
+    return sight.tensor, lookup.cells, lookup.seen, lookup.bins, aim.mask
 
 
 def _shape(

@@ -36,6 +36,7 @@ class EmiffLossConfig:
         direction_weight: of the directions.
         outline_weight: of the outlines in the maps that are lifted; 0 asks for none, as published.
             Its gradients are small, and drown in those of the boxes at a weight of 1.
+        ray_weight: of the weights along rays, where the network has them.
         drop_infra: share of the steps without the roadside.
         drop_ego: share of the steps without the vehicle's image.
         quantise: round what is sent to eight bits, as it is on the way.
@@ -45,6 +46,7 @@ class EmiffLossConfig:
     box_weight: float = 2.0
     direction_weight: float = 0.2
     outline_weight: float = 20.0
+    ray_weight: float = 1.0
     drop_infra: float = 0.15
     drop_ego: float = 0.1
     quantise: bool = True

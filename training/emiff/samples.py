@@ -46,7 +46,7 @@ class CooperativeBatch(NamedTuple):
         mirrored: (B,) bool.
         ego_content: (B, 2) float32 height and width of the vehicle's images without padding.
         infra_content: (B, 2) of the roadside's.
-        ego_outline: (B, 1, H / 4, W / 4), see `draw_outlines`; in the vehicle's images.
+        ego_outline: (B, 3, H / 4, W / 4), see `draw_outlines`; in the vehicle's images.
         infra_outline: in the roadside's.
         targets: objects of each frame.
     """

@@ -10,7 +10,7 @@ from thermal_perception.config import from_mapping
 from thermal_perception.models.emiff.lifting import View
 from thermal_perception.models.emiff.network import Message
 from training.emiff.losses import EmiffCriterion, EmiffLossConfig
-from training.emiff.outlines import outline_loss
+from training.emiff.outlines import outline_loss, ray_loss
 from training.task import Task, Terms
 
 if TYPE_CHECKING:
@@ -61,11 +61,14 @@ class EmiffTask(Task):
         )
         with torch.autocast(batch.ego_image.device.type, enabled=False):
             losses = self._criterion(output.head, batch.targets)
+            outlines = [] if drop_ego else [batch.ego_outline]
+            outlines += [] if drop_infra else [batch.infra_outline]
             if self._config.outline_weight:
-                outlines = [] if drop_ego else [batch.ego_outline]
-                outlines += [] if drop_infra else [batch.infra_outline]
                 wrong = [outline_loss(m, o) for m, o in zip(output.maps, outlines)]
                 losses['outline'] = self._config.outline_weight * torch.stack(wrong).mean()
+            if output.rays and self._config.ray_weight:
+                wrong = [ray_loss(r, o) for r, o in zip(output.rays, outlines)]
+                losses['ray'] = self._config.ray_weight * torch.stack(wrong).mean()
             return Terms(losses, {})
 
     def _message(self, batch: CooperativeBatch) -> Message:

@@ -22,7 +22,8 @@ def lookup_of(*points, mask=True, view=None, **fields):
     lifting = Lifting(GridConfig(counts=(len(points), 1, 12)), mask_behind_camera=mask)
     lifting.centres = torch.tensor(points)
     view = view or View(K[None], ALONG_X[None], **fields)
-    return lifting.lookup(view, IMAGE, MAP)
+    lookup = lifting.lookup(view, IMAGE, MAP)
+    return lookup.cells, lookup.seen
 
 
 def test_first_and_last_centre():

@@ -147,6 +147,7 @@ def test_two_volumes_are_halved_and_equal_ones_stay(make_network):
         {'ccm': {'enabled': False}},
         {'merge': {'level': 'bev'}},
         {'merge': {'weights': 'valid'}},
+        {'merge': {'weights': 'valid'}, 'ray_bins': 3},
         {'merge': {'missing_divisor': 1}},
         {'compression': []},
         {'compression': [], 'mca': {'correction': 'none'}, 'ccm': {'enabled': False}},
@@ -173,7 +174,7 @@ def test_every_ablation_runs_with_both_cameras_and_with_one(make_network, images
 
 
 def test_every_parameter_learns(make_network, images, views):
-    network = make_network(freeze_early=False).train()
+    network = make_network(freeze_early=False, ray_bins=3).train()
     output = run(network, images, views)
     sum(x.square().sum() for x in output.head).backward()
     used = f'compress.{network.config.compression[LEVEL].name}'

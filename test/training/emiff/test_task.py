@@ -74,8 +74,8 @@ def test_a_side_that_is_left_out_learns_nothing(samples, tiny_emiff, dropped, id
 @pytest.mark.parametrize('dropped', [{}, {'drop_infra': 1.0}, {'drop_ego': 1.0}])
 def test_outlines_are_asked_of_the_cameras_there_are(samples, tiny_emiff, dropped):
     batch = samples.batch(samples.order(0)[:2], epoch=0, first=0)
-    assert batch.ego_outline.shape == (2, 1, 16, 32)
-    assert 0 < batch.infra_outline.mean() < 0.5
+    assert batch.ego_outline.shape == (2, 3, 16, 32)
+    assert 0 < batch.infra_outline[:, 0].mean() < 0.5
     model = tiny_emiff()[0]
 
     def losses(weight):

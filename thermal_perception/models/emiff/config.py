@@ -155,6 +155,8 @@ class EmiffConfig:
         grid: the voxels.
         mask_behind_camera: voxels behind a camera see nothing; the published network mirrors them
             into its image.
+        ray_bins: distances along the ray of a cell that the network tells the weights of, see
+            `rays`; 0: all of a ray counts the same, as published.
         merge: of both cameras.
         neck: `volume` convolves in space (published); `flat` makes channels of the heights first
             and convolves the map seen from above, which is four times cheaper and learns sooner.
@@ -175,6 +177,7 @@ class EmiffConfig:
     ccm: CcmConfig = CcmConfig()
     grid: GridConfig = GridConfig()
     mask_behind_camera: bool = True
+    ray_bins: int = 0
     merge: MergeConfig = MergeConfig()
     neck: Literal['volume', 'flat'] = 'volume'
     neck_widths: tuple[int, int, int] = (64, 128, 256)

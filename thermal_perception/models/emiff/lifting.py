@@ -8,6 +8,8 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
+from thermal_perception.models.emiff.rays import ray_bin
+
 if TYPE_CHECKING:
     from thermal_perception.models.emiff.config import GridConfig
 
@@ -40,18 +42,24 @@ class Lookup(NamedTuple):
         cells: (B, N) int64, row by row of the map; voxels in the order x, y, z, z fastest; where
             nothing is seen, one past the last cell.
         seen: (B, N) bool.
+        bins: (B, N) int64, which part of the cell's ray it is, see `rays.ray_bin`; None where all
+            of a ray counts the same.
     """
 
     cells: Tensor
     seen: Tensor
+    bins: Tensor | None = None
 
 
 class Lifting(nn.Module):
     """The voxel grid, and how it is filled."""
 
-    def __init__(self, grid: GridConfig, *, mask_behind_camera: bool = True) -> None:
-        """Compute the centres; see `EmiffConfig.mask_behind_camera`."""
+    def __init__(
+        self, grid: GridConfig, *, mask_behind_camera: bool = True, ray_bins: int = 0
+    ) -> None:
+        """Compute the centres; see `EmiffConfig` for the rest."""
         super().__init__()
+        self.ray_bins = ray_bins
         self.counts = grid.counts
         self.mask_behind_camera = mask_behind_camera
         self.centres: Tensor
@@ -95,7 +103,8 @@ class Lifting(nn.Module):
             seen = seen & (pixels < view.content.flip(-1)[:, None]).all(-1)
         outside = map_size[0] * map_size[1]
         cells = torch.where(seen, row * map_size[1] + column, outside)
-        return Lookup(cells.long(), seen)
+        bins = ray_bin(depth, self.ray_bins) if self.ray_bins else None
+        return Lookup(cells.long(), seen, bins)
 
     def forward(self, features: Tensor, lookup: Lookup) -> Tensor:
         """Fill voxels (B, C, nx, ny, nz) from a map (B, C, h, w); zero where nothing is seen."""
@@ -106,6 +115,23 @@ class Lifting(nn.Module):
         rows = features.flatten(2).transpose(1, 2)  # [batch, cells, C]
         rows = torch.cat((rows, rows.new_zeros(len(rows), 1, rows.shape[2])), 1)
         return torch.stack([image[cells] for image, cells in zip(rows, lookup.cells)])
+
+    def weights(self, rays: Tensor, lookup: Lookup) -> Tensor:
+        """Return the (B, N) weights of voxels, 0..1; 0 where nothing is seen.
+
+        Args:
+            rays: (B, bins, h, w) logits, see `rays.RayWeights`.
+            lookup: of a camera.
+
+        Raises:
+            ValueError: if the lookup has no bins.
+        """
+        if lookup.bins is None:
+            raise ValueError('Lifting: found a lookup without bins, expected them for rays')
+        batch, bins = rays.shape[:2]
+        flat = rays.sigmoid().permute(0, 2, 3, 1).reshape(batch, -1)  # [batch, cells x bins]
+        index = lookup.cells * bins + lookup.bins
+        return flat.gather(1, index.clamp(max=flat.shape[1] - 1)) * lookup.seen
 
     def volume(self, rows: Tensor) -> Tensor:
         """Turn (B, N, C) to (B, C, nx, ny, nz), without a copy."""

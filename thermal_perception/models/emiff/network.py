@@ -20,6 +20,7 @@ from thermal_perception.models.emiff.cross_attention import Correction, scale_we
 from thermal_perception.models.emiff.head import AnchorHead, HeadOutput
 from thermal_perception.models.emiff.lifting import Lifting, Lookup, View
 from thermal_perception.models.emiff.neck import FlatNeck, VoxelNeck
+from thermal_perception.models.emiff.rays import RayWeights
 from thermal_perception.models.fpn import FeaturePyramid
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class EmiffOutput(NamedTuple):
         ego_seen: (B, N) bool, voxels that the vehicle's camera sees; None without its image.
         infra_seen: (B, N) bool, voxels that the infrastructure's camera sees; None without it.
         maps: (B, width, h, w) of each camera that there is, as they were lifted, vehicle first.
+        rays: (B, bins, h, w) logits of each of them; empty without `ray_bins`.
     """
 
     head: HeadOutput
@@ -85,6 +87,7 @@ class EmiffOutput(NamedTuple):
     ego_seen: Tensor | None
     infra_seen: Tensor | None
     maps: tuple[Tensor, ...] = ()
+    rays: tuple[Tensor, ...] = ()
 
 
 class Encoder(nn.Module):
@@ -157,7 +160,15 @@ class VehiclePart(nn.Module):
             if config.ccm.enabled
             else None
         )
-        self.lifting = Lifting(config.grid, mask_behind_camera=config.mask_behind_camera)
+        self.lifting = Lifting(
+            config.grid,
+            mask_behind_camera=config.mask_behind_camera,
+            ray_bins=config.ray_bins,
+        )
+        self.rays_ego, self.rays_infra = (
+            RayWeights(config.width, config.ray_bins) if config.ray_bins else None
+            for _ in range(2)
+        )
         self.neck = _neck(config)
         self.neck_infra = _neck(config) if config.merge.level == 'bev' else None
         self.head = AnchorHead(config.neck_widths[-1], config)
@@ -246,7 +257,12 @@ class VehiclePart(nn.Module):
         features = self._masked(features, aims)
         voxels = [self.lifting.rows(f, aim.lookup) for f, aim in zip(features, aims)]
         seen = [aim.lookup.seen for aim in aims]
-        counted = [s.to(voxels[0].dtype) for s in seen]
+        rays = self._rays(features, alone_is_infra=image is None)
+        if rays:
+            counted = [self.lifting.weights(r, aim.lookup) for r, aim in zip(rays, aims)]
+            voxels = [v * c[..., None] for v, c in zip(voxels, counted)]
+        else:
+            counted = [s.to(voxels[0].dtype) for s in seen]
         if tensors and weight is not None:
             voxels[-1] = voxels[-1] * weight[:, None, None]
             counted[-1] = counted[-1] * weight[:, None]
@@ -257,6 +273,7 @@ class VehiclePart(nn.Module):
             None if image is None else seen[0],
             seen[-1] if tensors else None,
             tuple(features),
+            rays,
         )
 
     def _ego(self, image: Tensor) -> Tensor:
@@ -298,6 +315,13 @@ class VehiclePart(nn.Module):
             return [self.camera_mask.masked(f, m) for f, m in zip(features, masks)]
         masked = self.camera_mask.masked(torch.cat(features), torch.cat(masks))
         return list(masked.chunk(len(features)))
+
+    def _rays(self, features: list[Tensor], *, alone_is_infra: bool) -> tuple[Tensor, ...]:
+        """Return the logits (B, bins, h, w) of each camera; nothing where all of a ray counts."""
+        if self.rays_ego is None or self.rays_infra is None:
+            return ()
+        sides = (self.rays_ego, self.rays_infra)[1 if alone_is_infra else 0 :]
+        return tuple(side(maps) for side, maps in zip(sides, features))
 
     def _seen_from_above(
         self, voxels: list[Tensor], counted: list[Tensor], *, alone_is_infra: bool
