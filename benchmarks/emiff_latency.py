@@ -20,20 +20,18 @@ import sys
 from typing import Any, NamedTuple, TYPE_CHECKING
 
 import numpy as np
+from random_network import random_checkpoint
 import torch
 
-from thermal_perception.config import from_mapping, read_yaml
 from thermal_perception.errors import BackendError
 from thermal_perception.geometry import Camera
-from thermal_perception.models.build import make_model
-from thermal_perception.models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
+from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint
 from thermal_perception.perceive.cooperative import (
     OwnView,
     ReceivedView,
     RoadsidePerceiver,
     VehiclePerceiver,
 )
-from thermal_perception.resources import share_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,16 +52,6 @@ class Pair(NamedTuple):
 
     roadside: RoadsidePerceiver
     vehicle: VehiclePerceiver
-
-
-def random_checkpoint() -> Checkpoint:
-    """Return `emiff_lite` with random weights, which finds as many boxes as it may."""
-    values = read_yaml(share_path('config', 'models', 'emiff_lite.yaml'))
-    values |= {'class_names': values['config']['class_names'], 'score_threshold': 0.0}
-    info = from_mapping(CheckpointInfo, values, where='emiff_lite')
-    torch.manual_seed(0)
-    model = make_model(info.architecture, info.config, where='emiff_lite')
-    return Checkpoint(info, model.state_dict(), 'random', Path('memory'))
 
 
 def pairs(checkpoint: Checkpoint) -> Iterator[Pair]:
@@ -129,7 +117,11 @@ def main() -> int:
     parser.add_argument('--threads', type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    checkpoint = load_checkpoint(options.checkpoint) if options.checkpoint else random_checkpoint()
+    checkpoint = (
+        load_checkpoint(options.checkpoint)
+        if options.checkpoint
+        else random_checkpoint('emiff_lite')
+    )
     compiled = list(pairs(checkpoint))
     print('all compiled', file=sys.stderr, flush=True)
     heads = '  '.join(f'{name:>17}' for name in (*STAGES, 'all'))

@@ -5,7 +5,9 @@
 Per network: the work of one frame, what it would take at the speed of a large matrix product in
 the same precision, measured here, and what it does take. Convolutions and matrix products are
 counted; the rest (norms, activations, copies) moves memory and counts as nothing, so that no
-network reaches its floor. Networks of vehicle and roadside have `emiff_latency.py`.
+network reaches its floor. Run-times take turns of five calls, so that what else the machine does
+hits all alike. Networks without shipped weights have random ones. Networks of vehicle and roadside
+have `emiff_latency.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+from random_network import random_checkpoint
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from thermal_perception.cli.benchmark.machine import describe_machine
 from thermal_perception.cli.benchmark.scene import colour_image, thermal_counts
+from thermal_perception.errors import BackendError, CheckpointError
 from thermal_perception.evaluation.image_files import thermal_frame
+from thermal_perception.models.checkpoint import load_checkpoint
 from thermal_perception.perceive import Perceiver
 from thermal_perception.resources import shipped_weights
 from thermal_perception.types import Frame, FrameSet
@@ -32,9 +37,16 @@ from thermal_perception.types import Frame, FrameSet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODELS = ('fusion_detr_lite', 'e2e_mfd_lite', 'rgbt_lite')
+MODELS = ('fusion_detr_lite', 'fusion_detr_r50', 'e2e_mfd_lite', 'rgbt_lite')
 SIZES = {'rgbt_lite': (480, 640)}
-RUNTIMES = (('torch', 'fp32'), ('openvino', 'fp32'), ('openvino', 'bf16'))
+RUNTIMES = (
+    ('torch', 'fp32'),
+    ('torch_compile', 'bf16'),
+    ('onnxruntime', 'fp32'),
+    ('openvino', 'fp32'),
+    ('openvino', 'bf16'),
+)
+_TURN = 5  # calls
 _SIDE = 2048  # of the matrices: large enough for full speed, small enough for a second
 
 
@@ -50,6 +62,7 @@ class Row:
         floor_ms: at the measured speed of a matrix product.
         median_ms: measured, the network alone.
         p99_ms: measured.
+        speed: of eager PyTorch's median, how many times as fast.
     """
 
     model: str
@@ -59,6 +72,7 @@ class Row:
     floor_ms: float
     median_ms: float
     p99_ms: float
+    speed: float
 
 
 def seconds_of(call: Callable[[], object], calls: int) -> list[float]:
@@ -86,33 +100,55 @@ def frames_for(perceiver: Perceiver, size: tuple[int, int]) -> FrameSet:
     return FrameSet(thermal, rgb)
 
 
-def rows_of(model: str, calls: int, threads: int, peaks: dict[str, float]) -> list[Row]:
-    """Measure one network on every run-time."""
-    path, size = shipped_weights(model), SIZES.get(model, (512, 640))
-    eager = Perceiver.load(path, device='cpu', num_threads=threads)
-    frames = frames_for(eager, size)
-    with FlopCounterMode(display=False) as counter:
-        eager(frames)
-    gflop = counter.get_total_flops() / 1e9
-    values = path.stat().st_size / 2  # they are stored as float16
-    rows = []
+def perceivers_of(model: str, threads: int) -> list[Perceiver]:
+    """Return a network on every run-time that is there, eager PyTorch first."""
+    try:
+        checkpoint = load_checkpoint(shipped_weights(model))
+    except CheckpointError:
+        checkpoint = random_checkpoint(model)
+    torch.set_num_threads(threads)
+    found = []
     for backend, precision in RUNTIMES:
-        perceiver = Perceiver.load(
-            path, device='cpu', num_threads=threads, backend=backend, precision=precision
-        )
-        for _ in range(3):
-            perceiver(frames)
-        times = [1e3 * perceiver(frames).stages_s['model'] for _ in range(calls)]
-        median, p99 = np.percentile(times, (50, 99))
+        try:
+            perceiver = Perceiver(checkpoint, device='cpu', backend=backend, precision=precision)
+        except BackendError as error:
+            print(f'{model} {backend} {precision}: {error}', file=sys.stderr)
+            continue
+        found.append(perceiver)
+    return found
+
+
+def rows_of(model: str, calls: int, threads: int, peaks: dict[str, float]) -> list[Row]:
+    """Measure one network on every run-time, in turns of a few calls."""
+    perceivers = perceivers_of(model, threads)
+    frames = frames_for(perceivers[0], SIZES.get(model, (512, 640)))
+    with FlopCounterMode(display=False) as counter:
+        perceivers[0](frames)
+    gflop = counter.get_total_flops() / 1e9
+    parameters = perceivers[0].info.parameters
+    times: list[list[float]] = [[] for _ in perceivers]
+    for turn in range(1 + -(-calls // _TURN)):
+        for perceiver, taken in zip(perceivers, times):
+            perceiver(frames)  # whoever ran before has emptied the caches
+            for _ in range(_TURN if turn else 2):
+                ms = 1e3 * perceiver(frames).stages_s['model']
+                if turn:
+                    taken.append(ms)
+    eager = float(np.median(times[0]))
+    rows = []
+    for perceiver, taken in zip(perceivers, times):
+        precision = 'bf16' if 'bf16' in perceiver.backend else 'fp32'
+        median, p99 = np.percentile(taken, (50, 99))
         rows.append(
             Row(
                 model,
                 perceiver.backend,
                 gflop,
-                values * (4 if precision == 'fp32' else 2) / 1e6,
+                parameters * (4 if precision == 'fp32' else 2) / 1e6,
                 1e3 * gflop / peaks[precision],
                 float(median),
                 float(p99),
+                eager / float(median),
             )
         )
     return rows
@@ -135,16 +171,17 @@ def main() -> int:
     told = ', '.join(f'{speed:.0f} GFLOP/s in {name}' for name, speed in peaks.items())
     print(f'matrix products: {told}')
     print(
-        'model             runtime          GFLOP  weights   floor     median        p99  x floor'
+        'model             runtime               GFLOP  weights      floor     median        p99 '
+        ' x floor  x eager'
     )
     rows = []
     for model in options.model or MODELS:
         for row in rows_of(model, options.calls, options.threads, peaks):
             rows.append(row)
             print(
-                f'{row.model:17} {row.runtime:14} {row.gflop:7.2f} {row.weights_mb:5.1f} MB '
-                f'{row.floor_ms:5.1f} ms {row.median_ms:7.1f} ms {row.p99_ms:7.1f} ms '
-                f'{row.median_ms / row.floor_ms:7.1f}',
+                f'{row.model:17} {row.runtime:19} {row.gflop:7.2f} {row.weights_mb:5.1f} MB '
+                f'{row.floor_ms:6.1f} ms {row.median_ms:7.1f} ms {row.p99_ms:7.1f} ms '
+                f'{row.median_ms / row.floor_ms:8.1f} {row.speed:8.2f}',
                 flush=True,
             )
     if options.json is not None:
