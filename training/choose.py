@@ -23,6 +23,8 @@ from thermal_perception.postprocess import without_repetitions
 from thermal_perception.types import Detections
 from training.config import training_config
 from training.datasets import DataFolder
+from training.emiff import choose as emiff
+from training.emiff.data import dev_frames
 from training.systems import SYSTEMS
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from thermal_perception.models.checkpoint import Checkpoint
+    from training.config import TrainingConfig
     from training.datasets import Record
 
 OVERLAPS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 1.0)
@@ -53,7 +56,10 @@ class Scored(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What a score threshold gives on one data set, at an overlap of 0.5 with the truth."""
+    """What a score threshold gives on one data set, at an overlap of 0.5 with the truth.
+
+    Boxes in space count by the distance of their centres, see `emiff.choose`.
+    """
 
     threshold: float
     precision: float
@@ -88,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     """
     checkpoint = load_checkpoint(args.checkpoint)
     config = training_config(args.config, args.set)
+    if checkpoint.info.architecture == 'emiff':
+        return _choose_emiff(checkpoint, config, args)
     names = checkpoint.info.class_names
     pictures = SYSTEMS[checkpoint.info.architecture].pictures
     opened = [DataFolder(d, names, args.data, args.cache, pictures=pictures) for d in config.dev]
@@ -105,6 +113,26 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         rows = zip(folders, overlaps, counts)
         content = {f.config.directory: _to_json(o, c) for f, o, c in rows}
+        args.json.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    return 0
+
+
+def _choose_emiff(checkpoint: Checkpoint, config: TrainingConfig, args: argparse.Namespace) -> int:
+    frames = dev_frames(config, args.data)
+    if not frames:
+        raise ConfigError(f'{args.config}: found no dev, expected frames to choose by')
+    scored, found = emiff.score_overlaps(checkpoint, frames, device=args.device)
+    best = max(scored, key=lambda row: row.AP3D).overlap
+    counted = [
+        Counted(threshold, count.precision or 0.0, count.recall or 0.0)
+        for threshold, count in emiff.count_thresholds(found, [f.truth for f in frames])
+    ]
+    lines = [f'{len(frames)} frames, both cameras', '', 'overlap   AP3D  APBEV']
+    lines += [f'{r.overlap:7.2f}  {r.AP3D:.3f}  {r.APBEV:.3f}' for r in scored]
+    print('\n'.join([*lines, '', *_thresholds(counted, best), '']))
+    print(f'nms_iou {best}, score_threshold {max(counted, key=lambda row: row.f1).threshold}')
+    if args.json:
+        content = _to_json(scored, counted)
         args.json.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
     return 0
 
@@ -178,14 +206,22 @@ def describe(
     """Return the figures of one data set as two tables."""
     lines = [f'{folder.config.directory}: {len(folder)} images', '', 'overlap  mAP50    mAP']
     lines += [f'{r.overlap:7.2f}  {r.mAP50:.3f}  {r.mAP:.3f}' for r in scored]
-    lines += ['', f'threshold  precision  recall     F1   (overlap {overlap:.2f})']
-    lines += [
-        f'{r.threshold:9.2f}  {r.precision:9.3f}  {r.recall:6.3f}  {r.f1:5.3f}' for r in counted
+    return '\n'.join([*lines, '', *_thresholds(counted, overlap), ''])
+
+
+def _thresholds(counted: Sequence[Counted], overlap: float) -> list[str]:
+    return [
+        f'threshold  precision  recall     F1   (overlap {overlap:.2f})',
+        *(
+            f'{r.threshold:9.2f}  {r.precision:9.3f}  {r.recall:6.3f}  {r.f1:5.3f}'
+            for r in counted
+        ),
     ]
-    return '\n'.join([*lines, ''])
 
 
-def _to_json(scored: Sequence[Scored], counted: Sequence[Counted]) -> dict[str, Any]:
+def _to_json(
+    scored: Sequence[Scored | emiff.Scored3D], counted: Sequence[Counted]
+) -> dict[str, Any]:
     return {
         'overlaps': [row._asdict() for row in scored],
         'thresholds': [{**row._asdict(), 'f1': row.f1} for row in counted],

@@ -305,7 +305,7 @@ class VehiclePerceiver(_Part):
     @staticmethod
     def select(output: EmiffOutput) -> EmiffOutput:
         """Return what is wanted and not known before."""
-        return output._replace(ego_seen=None, infra_seen=None, maps=())
+        return output._replace(ego_seen=None, infra_seen=None, maps=(), rays=())
 
     def _part_of(self, model: Emiff) -> nn.Module:
         return _Vehicle(model.vehicle)
