@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from thermal_perception.backends.artefact import Origin
     from thermal_perception.backends.runtime import Runtime
 
-_MOST_GRAPHS = 16  # three sets of cameras, three sets of results, and some for sizes that change
+_MOST_GRAPHS = 32  # three sets of results in batches of up to six, and what comes late
 _ARTEFACT = 'artefact: '
 _log = logging.getLogger(__name__)
 
 
 class CompiledBackend:
-    """A network compiled for one size of images, one set of cameras and one set of results each.
+    """A network compiled for one size and number of images, one set of cameras and results.
 
     A graph takes some seconds; another process makes it, unless an artefact has it. A call waits
     for its graph, unless the backend is `live`: then the network runs in eager PyTorch until the

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from torch import nn, Tensor
 
-_MOST = 16  # three sets of cameras, three sets of results, and some for sizes that change
+_MOST = 32  # three sets of results in batches of up to six, and what comes late
 _log = logging.getLogger(__name__)
 
 
 class PreparedBackend(ABC):
-    """A network prepared for one size of images, one set of cameras and one of results each.
+    """A network prepared for one size and number of images, one set of cameras and results.
 
     A call prepares what it needs and waits for it, unless the backend is `live`: then what was
     not prepared runs in eager PyTorch, now and later. So does what cannot be prepared or fails.

@@ -82,16 +82,18 @@ class E2eMfdSystem(System):
             None if found is None else found.boxes,
         )
 
-    def finish(self, found: Found, call: Call, frames: FrameSet) -> Perception:
+    def finish(self, found: Found, call: Call, frames: FrameSet, index: int = 0) -> Perception:
         """Rank the boxes, and make the fused image; see `System`."""
-        return Perception(self._detections(found, frames), fused=_fused(found, call.memo, frames))
+        return Perception(
+            self._detections(found, frames, index), fused=_fused(found, call.memo, frames, index)
+        )
 
-    def _detections(self, found: Found, frames: FrameSet) -> Detections:
+    def _detections(self, found: Found, frames: FrameSet, index: int) -> Detections:
         if found.logits is None or found.boxes is None:
             return Detections.none(self._record.class_names, frames.leader)
         return top_detections(
-            found.logits[0],
-            found.boxes[0],
+            found.logits[index],
+            found.boxes[index],
             activation='sigmoid',
             source_size=frames.leader.size,
             class_names=self._record.class_names,
@@ -102,12 +104,12 @@ class E2eMfdSystem(System):
         )
 
 
-def _fused(found: Found, memo: _Memo, frames: FrameSet) -> FusedImage | None:
+def _fused(found: Found, memo: _Memo, frames: FrameSet, index: int) -> FusedImage | None:
     """Return the fused image in pixels of the leading frame, in colour if asked and known."""
     if found.fused is None:
         return None
     height, width = memo.prepared.content_size
-    brightness = np.ascontiguousarray(found.fused[0, 0, :height, :width].float().numpy())
+    brightness = np.ascontiguousarray(found.fused[index, 0, :height, :width].float().numpy())
     if brightness.shape != frames.leader.size:
         brightness = resize(brightness, frames.leader.size)
     colours = np.asarray(frames.rgb.image, np.uint8) if memo.colour and frames.rgb else None

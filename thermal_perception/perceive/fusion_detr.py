@@ -70,11 +70,13 @@ class FusionDetrSystem(System):
             fusion = fusion._replace(features=fusion.features[:, :0])
         return Predictions(output.logits, output.boxes, fusion)
 
-    def finish(self, found: Predictions, call: Call, frames: FrameSet) -> Perception:
+    def finish(
+        self, found: Predictions, call: Call, frames: FrameSet, index: int = 0
+    ) -> Perception:
         """Rank the queries; see `System`."""
         detections = top_detections(
-            found.logits[0],
-            found.boxes[0],
+            found.logits[index],
+            found.boxes[index],
             activation=self._activation,
             source_size=call.memo,
             class_names=self._record.class_names,
@@ -83,16 +85,19 @@ class FusionDetrSystem(System):
             limit=self._limit,
             suppress_iou=self._record.suppress_iou,
         )
-        return Perception(detections, fusion=_fusion_weights(found.fusion, self.strides))
+        return Perception(detections, fusion=_fusion_weights(found.fusion, index, self.strides))
 
 
-def _fusion_weights(fusion: FusionOutput | None, strides: tuple[int, ...]) -> FusionWeights | None:
+def _fusion_weights(
+    fusion: FusionOutput | None, index: int, strides: tuple[int, ...]
+) -> FusionWeights | None:
+    """Return the weights of one image of a batch; the prior is that of the network."""
     if fusion is None:
         return None
     alpha_hat, alpha, prior, logits = (
         t.float().numpy()
-        for t in (fusion.alpha_hat[0], fusion.alpha[0], fusion.prior, fusion.logits[0])
+        for t in (fusion.alpha_hat[index], fusion.alpha[index], fusion.prior, fusion.logits[index])
     )
     return FusionWeights(
-        strides, alpha_hat, alpha, prior, logits, float(fusion.beta_bar[0].norm())
+        strides, alpha_hat, alpha, prior, logits, float(fusion.beta_bar[index].norm())
     )

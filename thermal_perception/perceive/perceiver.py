@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from statistics import median
 from threading import Lock
 import time
-from typing import Any, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import torch
 
 from thermal_perception.backends import make_backend, Origin
+from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.perceive.batches import Batches
 from thermal_perception.perceive.info import ModelInfo
 from thermal_perception.perceive.running import Running
 from thermal_perception.perceive.system import black_frames, Limits
@@ -19,7 +23,7 @@ from thermal_perception.perceive.systems import make_system
 from thermal_perception.postprocess import MIN_AREA_PX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from thermal_perception.backends import Backend
@@ -27,9 +31,32 @@ if TYPE_CHECKING:
     from thermal_perception.perceive.system import Call
     from thermal_perception.types import FrameSet, Modality, Output, Perception
 
+_RUNS = 5  # of which the median counts
+
+
+class Ready(NamedTuple):
+    """Frames that the network can take as they are.
+
+    Attributes:
+        kind: what those must have in common that go into one batch.
+        frames: themselves.
+        call: of the network.
+        preprocess_s: seconds that it took to get there.
+    """
+
+    kind: Signature
+    frames: FrameSet
+    call: Call
+    preprocess_s: float
+
 
 class Perceiver(Running):
-    """A loaded model. One call at a time: calls from several threads wait for each other."""
+    """A loaded model. One call at a time: calls from several threads wait for each other.
+
+    Attributes:
+        info: what runs.
+        batches: how many frames `run` should be given at a time, after `warm_up_batches`.
+    """
 
     def __init__(
         self,
@@ -59,6 +86,7 @@ class Perceiver(Running):
             checkpoint.path,
             {k: getattr(record, k) for k in ('training', 'metrics', 'licence', 'source_commit')},
         )
+        self.batches = Batches()
         self._fallback_to_cpu = fallback_to_cpu
         self._degraded = ''
         self._lock = Lock()
@@ -145,6 +173,67 @@ class Perceiver(Running):
             self(black, wanted=wanted)
         self._backend.live = live
 
+    def warm_up_batches(self, size: tuple[int, int], most: int) -> None:
+        """Run on 1, 2, ... `most` black images of (height, width), and see what pays.
+
+        It ends with the first number that does not: a compiled network needs a graph for each.
+
+        Raises:
+            BackendError: if the device failed, see a call.
+        """
+        black = black_frames(self.cameras, size)
+        live, self._backend.live = self._backend.live, False
+        self.batches = Batches()
+        first, *others = self._system.warm_ups
+        times_s: list[float] = []
+        for number in range(1, most + 1):
+            self._together_s(black, first, number)  # may have to compile
+            runs = [self._together_s(black, first, number) for _ in range(_RUNS)]
+            times_s.append(median(runs))
+            if Batches(tuple(times_s)).most < number:
+                break
+        for wanted in others:
+            for number in range(1, Batches(tuple(times_s)).most + 1):
+                self._together_s(black, wanted, number)
+        kinds = frozenset(self.prepare(black, wanted=w).kind for w in self._system.warm_ups)
+        self.batches = Batches(tuple(times_s), kinds, self.batches.problem)
+        self._backend.live = live
+
+    def prepare(self, frames: FrameSet, *, wanted: Collection[Output] | None = None) -> Ready:
+        """Bring frames to the network's input, for `run`.
+
+        Raises:
+            PreprocessError: if they cannot become it.
+        """
+        with self._lock:
+            ready = self._prepared(frames, wanted)
+            # The next frames come into the same buffers.
+            inputs = tuple(None if x is None else x.clone() for x in ready.call.inputs)
+            return ready._replace(call=ready.call._replace(inputs=inputs))
+
+    def run(self, together: Sequence[Ready]) -> list[Perception | Exception]:
+        """Perceive sets of frames of one kind in one call.
+
+        If that fails each is run alone, and `batches` is for fewer from then on.
+
+        Returns:
+            For each the result, as a call gives it, or the error that a call raises.
+        """
+        with self._lock:
+            if len(together) > 1:
+                started = time.perf_counter()
+                try:
+                    found = self._run_batch(together)
+                except Exception as error:  # whose fault it is shows when each runs alone
+                    self.batches = self.batches.below(len(together), str(error))
+                else:
+                    model_s = time.perf_counter() - started
+                    return [
+                        _outcome(partial(self._finish, ready, found, model_s, index))
+                        for index, ready in enumerate(together)
+                    ]
+            return [_outcome(partial(self._answer, ready)) for ready in together]
+
     def __call__(
         self, frames: FrameSet, *, wanted: Collection[Output] | None = None
     ) -> Perception:
@@ -163,18 +252,36 @@ class Perceiver(Running):
             BackendError: if the device failed and falling back is not allowed or did not help.
         """
         with self._lock:
-            started = time.perf_counter()
-            call = self._system.prepare(frames, self._system.outputs if wanted is None else wanted)
-            prepared_at = time.perf_counter()
-            found = self._run(call)
-            ran_at = time.perf_counter()
-            perception = self._system.finish(found, call, frames)
-            stages = {
-                'preprocess': prepared_at - started,
-                'model': ran_at - prepared_at,
-                'postprocess': time.perf_counter() - ran_at,
-            }
-            return replace(perception, stages_s=stages)
+            return self._answer(self._prepared(frames, wanted))
+
+    def _prepared(self, frames: FrameSet, wanted: Collection[Output] | None) -> Ready:
+        started = time.perf_counter()
+        call = self._system.prepare(frames, self._system.outputs if wanted is None else wanted)
+        kind = Signature.of(call.inputs, call.options)
+        return Ready(kind, frames, call, time.perf_counter() - started)
+
+    def _answer(self, ready: Ready) -> Perception:
+        started = time.perf_counter()
+        found = self._run(ready.call)
+        return self._finish(ready, found, time.perf_counter() - started)
+
+    def _finish(self, ready: Ready, found: Any, model_s: float, index: int = 0) -> Perception:
+        started = time.perf_counter()
+        perception = self._system.finish(found, ready.call, ready.frames, index)
+        stages = {
+            'preprocess': ready.preprocess_s,
+            'model': model_s,
+            'postprocess': time.perf_counter() - started,
+        }
+        return replace(perception, stages_s=stages)
+
+    def _together_s(self, frames: FrameSet, wanted: Collection[Output], number: int) -> float:
+        """Return the seconds that so many of these frames take in one call."""
+        started = time.perf_counter()
+        for result in self.run([self.prepare(frames, wanted=wanted) for _ in range(number)]):
+            if isinstance(result, Exception):
+                raise result
+        return time.perf_counter() - started
 
     def _start(self, model: torch.nn.Module, device: str, **choice: Any) -> Backend:
         try:
@@ -194,4 +301,17 @@ class Perceiver(Running):
             model, self._spare = self._spare.make_model(), None
             self._backend = make_backend(model, 'cpu', self._system.select)
             self._degraded = f'running on the CPU: {error}'
+            self.batches = Batches(problem=f'measured on {self._degraded}')
             return self._backend(*call.inputs, **call.options)
+
+    def _run_batch(self, together: Sequence[Ready]) -> Any:
+        inputs = zip(*(ready.call.inputs for ready in together))
+        joined = [None if parts[0] is None else torch.cat(parts) for parts in inputs]
+        return self._backend(*joined, **together[0].call.options)
+
+
+def _outcome(make: Callable[[], Perception]) -> Perception | Exception:
+    try:
+        return make()
+    except Exception as error:  # for whoever asked for it
+        return error

@@ -83,14 +83,14 @@ class RgbtSegmentationSystem(System):
         """Leave out what only training needs, and what the fusion tells of itself."""
         return Pixels(output.logits)
 
-    def finish(self, found: Pixels, call: Call, frames: FrameSet) -> Perception:
+    def finish(self, found: Pixels, call: Call, frames: FrameSet, index: int = 0) -> Perception:
         """Label the pixels of the leading frame, and find objects in them, if asked for."""
         memo: _Memo = call.memo
         names = self._record.class_names
         nothing = Perception(Detections.none(names, frames.leader))
         if not memo.wanted:
             return nothing
-        prepared, logits = memo.prepared, found.logits[0].float()
+        prepared, logits = memo.prepared, found.logits[index].float()
         labels = label_map(logits, self._cell, prepared.content_size, prepared.source_size)
         mask = SegmentationMask(labels, names, frames.stamp_ns, frames.frame_id)
         if 'detections' not in memo.wanted:

@@ -80,8 +80,11 @@ class System(ABC):
         """Return the part of the network's output that `finish` needs, tensors in named tuples."""
 
     @abstractmethod
-    def finish(self, found: Any, call: Call, frames: FrameSet) -> Perception:
-        """Turn what was selected, on the CPU by now, into the result for the frames."""
+    def finish(self, found: Any, call: Call, frames: FrameSet, index: int = 0) -> Perception:
+        """Turn what was selected, on the CPU by now, into the result for the frames.
+
+        `index` is their place in the batch.
+        """
 
 
 def black_frames(cameras: Collection[Modality], size: tuple[int, int]) -> FrameSet:
