@@ -186,7 +186,9 @@ class Graph:
 
     # Nodes
 
-    def start(self, node_type=FusionDetrNode, *, load=None, active=True, **parameters):
+    def start(
+        self, node_type=FusionDetrNode, *, load=None, active=True, namespace=None, **parameters
+    ):
         """Start the node under test; diagnostics come ten times a second.
 
         Silence is no fault unless asked for: a machine that stalls must not make one.
@@ -197,6 +199,7 @@ class Graph:
             options['load'] = load or (lambda values: self.perceiver)
         node = node_type(
             context=self.context,
+            namespace=namespace,
             parameter_overrides=[Parameter(k, value=v) for k, v in parameters.items()],
             **options,
         )
@@ -280,10 +283,13 @@ class Graph:
         self.listen(DiagnosticArray, '/diagnostics')
 
     def status(self, name):
-        """Return the latest (level, message, values) of a status, None before it came."""
+        """Return the latest (level, message, values) of a status, None before it came.
+
+        The name may begin with that of the node: `camera_0/fusion_detr: perception`.
+        """
         for message in reversed(self.received['/diagnostics']):
             for status in message.status:
-                if status.name.endswith(f': {name}'):
+                if f': {status.name}'.endswith(f': {name}'):
                     values = {v.key: v.value for v in status.values}
                     return LEVELS[status.level], status.message, values
         return None

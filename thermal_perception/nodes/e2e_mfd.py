@@ -7,12 +7,12 @@ from typing import Any, TYPE_CHECKING
 from sensor_msgs.msg import Image
 
 from thermal_perception.encode import to_encoding
-from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.publishers import heard
 from thermal_perception.nodes.base.qos import output_qos
 from thermal_perception.nodes.parameters.e2e_mfd import E2eMfdParameters
 from thermal_perception.nodes.perception.outputs import DetectorOutputs
 from thermal_perception.nodes.perception.pair_node import PairNode
+from thermal_perception.nodes.perception.several_cameras import run_cameras
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -83,5 +83,5 @@ class E2eMfdNode(PairNode[E2eMfdParameters]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node; `args` as for `rclpy.init`."""
-    return run_node(E2eMfdNode, args)
+    """Run the node, or one for each camera; see `run_cameras` for `args`."""
+    return run_cameras(E2eMfdNode, args)

@@ -7,12 +7,12 @@ from typing import Any, TYPE_CHECKING
 from vision_msgs.msg import Classification
 
 from thermal_perception.encode import to_classification
-from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.publishers import heard
 from thermal_perception.nodes.cameras.thermal_input import ThermalInput
 from thermal_perception.nodes.parameters.fusion_detr import FusionDetrParameters
 from thermal_perception.nodes.perception.outputs import DetectorOutputs
 from thermal_perception.nodes.perception.perception_node import PerceptionNode
+from thermal_perception.nodes.perception.several_cameras import run_cameras
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -69,5 +69,5 @@ class FusionDetrNode(PerceptionNode[FusionDetrParameters]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node; `args` as for `rclpy.init`."""
-    return run_node(FusionDetrNode, args)
+    """Run the node, or one for each camera; see `run_cameras` for `args`."""
+    return run_cameras(FusionDetrNode, args)

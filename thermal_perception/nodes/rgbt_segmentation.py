@@ -7,13 +7,13 @@ from typing import Any, TYPE_CHECKING
 from sensor_msgs.msg import Image
 
 from thermal_perception.encode import LabelPainter, to_palette
-from thermal_perception.nodes.base.entry import run_node
 from thermal_perception.nodes.base.publishers import heard
 from thermal_perception.nodes.base.qos import latched_qos, output_qos
 from thermal_perception.nodes.parameters.rgbt_segmentation import RgbtSegmentationParameters
 from thermal_perception.nodes.perception.outputs import DetectorOutputs
 from thermal_perception.nodes.perception.pair_node import PairNode
 from thermal_perception.nodes.perception.perceivers import load_perceiver
+from thermal_perception.nodes.perception.several_cameras import run_cameras
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -115,5 +115,5 @@ def load_segmenter(parameters: RgbtSegmentationParameters) -> PerceiverLike:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node; `args` as for `rclpy.init`."""
-    return run_node(RgbtSegmentationNode, args)
+    """Run the node, or one for each camera; see `run_cameras` for `args`."""
+    return run_cameras(RgbtSegmentationNode, args, load=load_segmenter)

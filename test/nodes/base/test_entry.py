@@ -16,8 +16,9 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 pytest.importorskip('vision_msgs', reason='needs the ROS 2 package vision_msgs')
 
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
@@ -140,6 +141,56 @@ def test_process_without_weights_waits_for_them_then_answers_as_the_model_does_o
     ]
     assert len(answer.detections) == 12
     ends_well(process, signal.SIGTERM)
+
+
+def test_process_with_two_cameras_answers_each_below_the_namespace_it_was_given(
+    run, graph, tmp_path
+):
+    checkpointing = pytest.importorskip('thermal_perception.models.checkpoint')
+    weights = tmp_path / 'tiny.safetensors'
+    info = checkpointing.CheckpointInfo('tiny', 'fusion_detr', TINY, {}, CLASS_NAMES)
+    checkpointing.save_random(weights, info)
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text(
+        '/**: {ros__parameters: {score_threshold: 0.0, warm_up_size: [64, 96]}}\n'
+        '/front/camera_1/detector: {ros__parameters: {thermal_units: kelvin}}\n'
+    )
+    process = run(
+        'fusion_detr', '-r', '__ns:=/front', '-r', '__node:=detector', '-p',
+        f'checkpoint:={weights}', '-p', 'device:=cpu', '-p', 'num_threads:=1',
+        '--params-file', str(parameters), '--', '--cameras', '2',
+    )
+    names = [f'/front/camera_{i}' for i in range(2)]
+    answers = [
+        graph.listen(Detection2DArray, f'{n}/detector/detections', wait=False) for n in names
+    ]
+    images = [graph.driver.create_publisher(Image, f'{n}/thermal/image_raw', 5) for n in names]
+
+    def answered():  # the first are lost while the processes find each other
+        for i, publisher in enumerate(images):
+            publisher.publish(graph.image(size=(64, 96), frame_id=f'camera_{i}'))
+        graph.spin(0.05)
+        return all(answers)
+
+    graph.until(answered, deadline_s=START_S)
+    for i, messages in enumerate(answers):
+        assert {message.header.frame_id for message in messages} == {f'camera_{i}'}
+        assert len(messages[0].detections) == 12
+    log = process.log.read_text()
+    assert log.count('shared by 2 cameras') == 2
+    request = GetParameters.Request(names=['thermal_units'])
+    units = [
+        graph.call(GetParameters, f'{n}/detector/get_parameters', request).values[0].string_value
+        for n in names
+    ]
+    assert units == ['counts', 'kelvin']
+    ends_well(process, signal.SIGTERM)
+
+
+def test_number_of_cameras_that_is_not_allowed_ends_the_start_with_the_reason(run):
+    process = run('fusion_detr', '--', '--cameras', '7')
+    assert process.wait(START_S) == 1
+    assert process.log.read_text() == "--cameras: found '7', expected 1 to 6\n"
 
 
 def test_parameter_that_is_not_allowed_ends_the_start_with_the_reason(run):

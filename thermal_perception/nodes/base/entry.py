@@ -28,35 +28,41 @@ _LOOK_UP_S = 1.0
 
 
 def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
-    """Run one node until SIGINT, SIGTERM or its own end of the context.
+    """Run one node; see `run_nodes`."""
+    return run_nodes([make_node], args)
+
+
+def run_nodes(make_nodes: Sequence[Callable[[], Node]], args: Sequence[str] | None = None) -> int:
+    """Run nodes in one process until SIGINT, SIGTERM or their own end of the context.
 
     Inference runs in a thread of its own, so one executor thread serves all callbacks.
 
     Args:
-        make_node: constructs the node once ROS is up.
+        make_nodes: construct the nodes once ROS is up.
         args: arguments for rclpy; None takes those of the process.
 
     Returns:
-        Exit code: 0 after a requested end, 1 if the node could not be made.
+        Exit code: 0 after a requested end, 1 if a node could not be made.
     """
     try:
         use_dds_profile(os.environ)
     except ThermalPerceptionError as error:
-        return _complain(error)
+        return complain(error)
     rclpy.init(args=None if args is None else list(args))
-    node = None
+    nodes: list[Node] = []
     try:
-        node = make_node()
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
+        for make_node in make_nodes:
+            nodes.append(make_node())
+            executor.add_node(nodes[-1])
         # An executor that begins to wait just when a signal comes can miss it and wait for ever.
         # Woken, it sees that the context is down.
-        node.create_timer(_LOOK_UP_S, _nothing, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        nodes[0].create_timer(_LOOK_UP_S, _nothing, clock=Clock(clock_type=ClockType.STEADY_TIME))
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ParameterException, ThermalPerceptionError) as error:
-        return _complain(error)
+        return complain(error)
     except Exception:
         if rclpy.ok():
             raise
@@ -66,7 +72,7 @@ def run_node(make_node: Callable[[], Node], args: Sequence[str] | None = None) -
             # Waits for rclpy's thread that tells executors of a signal: it reads their conditions
             # without a lock, and crashes if we take them away meanwhile.
             uninstall_signal_handlers()
-            if node is not None:
+            for node in nodes:
                 node.destroy_node()
             rclpy.try_shutdown()
     return 0
@@ -89,6 +95,7 @@ def _undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _complain(error: Exception) -> int:
+def complain(error: Exception) -> int:
+    """Print why nothing runs, and return the exit code."""
     print(error, file=sys.stderr)
     return 1

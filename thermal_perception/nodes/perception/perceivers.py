@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, TYPE_CHECKING
 
 from thermal_perception.nodes.base.network_health import Network
+from thermal_perception.resources import shipped_weights
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -76,15 +77,9 @@ def load_perceiver(parameters: ModelParameters, **limits: int) -> PerceiverLike:
     """
     # Importing torch takes seconds: wrong parameters are reported before it.
     from thermal_perception.perceive import Perceiver
-    from thermal_perception.resources import shipped_weights
 
-    path = (
-        Path(parameters.checkpoint).expanduser()
-        if parameters.checkpoint
-        else shipped_weights(parameters.model)
-    )
     return Perceiver.load(
-        path,
+        weights_path(parameters),
         device=parameters.device,
         max_detections=parameters.max_detections,
         fallback_to_cpu=parameters.fallback_to_cpu,
@@ -95,3 +90,14 @@ def load_perceiver(parameters: ModelParameters, **limits: int) -> PerceiverLike:
         artefact=Path(parameters.artefact).expanduser() if parameters.artefact else None,
         **limits,
     )
+
+
+def weights_path(parameters: ModelParameters) -> Path:
+    """Return the weights file that the parameters name.
+
+    Raises:
+        CheckpointError: if no weights are shipped for the model.
+    """
+    if parameters.checkpoint:
+        return Path(parameters.checkpoint).expanduser()
+    return shipped_weights(parameters.model)

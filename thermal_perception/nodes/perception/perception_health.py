@@ -6,6 +6,7 @@ from typing import Any, TYPE_CHECKING
 
 from thermal_perception.nodes.base.diagnostics import Finding, Health, latency_values, Level
 from thermal_perception.nodes.base.network_health import network_findings, network_values
+from thermal_perception.nodes.perception.shared_perceiver import SharedPerceiver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +41,14 @@ def perception_health(
 
 def _perception_values(pipeline: Pipeline, state: str) -> dict[str, Any]:
     perceiver, totals = pipeline.perceiver, pipeline.events.totals
+    shared = perceiver.report if isinstance(perceiver, SharedPerceiver) else {}
     return {
         'state': state,
         'model': perceiver.info.model,
         'checkpoint': perceiver.info.path,
         'fingerprint': perceiver.info.fingerprint,
         **network_values(perceiver, pipeline.events),
+        **shared,
         'score threshold': pipeline.threshold,
         'output rate [Hz]': pipeline.output_rate.hz,
         'processed': totals.get('processed', 0),
