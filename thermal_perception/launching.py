@@ -26,6 +26,11 @@ _BACKEND = (
     'to the parameter file'
 )
 _CAMERAS = {'thermal': 'thermal', 'rgb': 'colour'}
+_MOST_CAMERAS = 6
+_SEVERAL = (
+    'So many nodes in one process that share one network, 1 to 6, each below a namespace of its '
+    'own: camera_0, camera_1, ...'
+)
 _ROLES = {
     'vehicle': ('vehicle',),
     'infrastructure': ('infrastructure',),
@@ -128,16 +133,17 @@ def _arguments(executable: str, cameras: Sequence[str]) -> Iterator[DeclareLaunc
             f'{camera}_image',
             default_value=f'{camera}/image_raw',
             description=f'Image topic of the {_CAMERAS[camera]} camera driver, '
-            'without /compressed',
+            'without /compressed; with cameras:=N a relative one, or N with commas between',
         )
         yield DeclareLaunchArgument(
             f'{camera}_camera_info',
             default_value='',
             description=f'camera_info topic of the driver; empty takes the sibling of '
-            f'{camera}_image',
+            f'{camera}_image, as always with several cameras',
         )
     for name, default, text in (
         ('name', executable, 'Name of the node'),
+        ('cameras', '1', _SEVERAL),
         *_COMMON,
     ):
         yield DeclareLaunchArgument(name, default_value=default, description=text)
@@ -149,26 +155,83 @@ def _make_node(context: LaunchContext, executable: str, cameras: Sequence[str]) 
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    given = _given(value)
+    number = number_of_cameras(value('cameras'))
     remappings = []
     for camera in cameras:
-        image = value(f'{camera}_image')
-        camera_info = value(f'{camera}_camera_info') or _sibling(image, 'camera_info')
-        remappings += [(f'{camera}/image_raw', image), (f'{camera}/camera_info', camera_info)]
+        images, info = value(f'{camera}_image'), value(f'{camera}_camera_info')
+        if number == 1:
+            remappings += _of_driver(camera, images, info)
+        else:
+            above = context.launch_configurations.get('ros_namespace', '')
+            folders = camera_folders(above, value('namespace'), number)
+            remappings += of_drivers(camera, images.split(','), folders)
+    named = ['-r', f'__node:={value("name")}']
     return Node(
         package=PACKAGE,
         executable=executable,
-        name=value('name'),
+        # With a name launch addresses the parameters to a node right in the namespace.
+        name=value('name') if number == 1 else None,
         namespace=value('namespace'),
         parameters=[
             value('params_file'),
-            {'use_sim_time': value('use_sim_time').lower() == 'true', **given},
+            {'use_sim_time': value('use_sim_time').lower() == 'true', **_given(value)},
         ],
         remappings=remappings,
-        ros_arguments=['--log-level', value('log_level')],
+        arguments=[] if number == 1 else ['--cameras', str(number)],
+        ros_arguments=['--log-level', value('log_level'), *([] if number == 1 else named)],
         additional_env={'THERMAL_PERCEPTION_DDS_PROFILE': value('dds_profile')},
         output='screen',
     )
+
+
+def number_of_cameras(text: str) -> int:
+    """Return how many nodes there are to be.
+
+    Raises:
+        ValueError: if it is no number from 1 to 6.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_CAMERAS:
+        raise ValueError(f'cameras: found {text!r}, expected 1 to {_MOST_CAMERAS}')
+    return int(text)
+
+
+def camera_folders(above: str, namespace: str, number: int) -> list[str]:
+    """Return the namespaces of several nodes; `above` is that of a group they are launched in."""
+    whole = namespace if namespace.startswith('/') else f'{above}/{namespace}'
+    names = [name for name in whole.split('/') if name]
+    return ['/'.join(('', *names, f'camera_{i}')) for i in range(number)]
+
+
+def of_drivers(
+    camera: str, images: Sequence[str], folders: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return what makes several nodes hear their drivers.
+
+    Args:
+        camera: `thermal` or `rgb`.
+        images: a topic for each node, or one relative to the namespace of each.
+        folders: namespaces of the nodes.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if len(images) == 1 and not images[0].startswith('/'):
+        return _of_driver(camera, images[0])
+    if len(images) != len(folders):
+        raise ValueError(
+            f'{camera}_image: found {",".join(images)!r}, expected {len(folders)} topics with '
+            'commas between, or a relative one for all cameras'
+        )
+    return [
+        (f'{folder}/{heard}', topic)
+        for folder, image in zip(folders, images)
+        for heard, topic in _of_driver(camera, image)
+    ]
+
+
+def _of_driver(camera: str, image: str, camera_info: str = '') -> list[tuple[str, str]]:
+    info = camera_info or _sibling(image, 'camera_info')
+    return [(f'{camera}/image_raw', image), (f'{camera}/camera_info', info)]
 
 
 def _given(value: Callable[[str], str]) -> dict[str, str]:

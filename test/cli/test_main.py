@@ -92,6 +92,10 @@ def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, argu
         (['run', 'toaster'], 'run toaster: no such node, expected one of'),
         (['run', 'fusion_detr', '--params', 'no.yaml'], '--params no.yaml: no such file'),
         (['run', 'fusion_detr', '--device', 'cpu'], '--device: unknown option'),
+        (
+            ['run', 'emiff_vehicle', '--cameras', '2'],
+            '--cameras: found emiff_vehicle, expected one of fusion_detr, e2e_mfd, rgbt_segment',
+        ),
     ],
 )
 def test_failure_exits_with_1_and_one_sentence_on_stderr(

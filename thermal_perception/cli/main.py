@@ -109,11 +109,15 @@ def run(
     params: Annotated[
         Path | None, typer.Option(metavar='FILE', help='YAML file of ROS parameters.')
     ] = None,
+    cameras: Annotated[
+        int,
+        typer.Option(metavar='N', help='Nodes in one process that share a network, 1 to 6.'),
+    ] = 1,
 ) -> None:
     """Run a node; what follows --ros-args goes to ROS, as with `ros2 run`."""
     from thermal_perception.cli.run import run
 
-    raise typer.Exit(run(node, params, context.args))
+    raise typer.Exit(run(node, params, context.args, cameras=cameras))
 
 
 @app.command(context_settings=_PASS_ON)
