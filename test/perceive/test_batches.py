@@ -65,9 +65,16 @@ def test_calls_that_were_not_measured_run_alone():
 
 def test_a_frame_waits_for_one_of_every_other_camera_and_its_own_batch():
     assert measured(10, 20).bound_s(3) == pytest.approx(0.030)  # 10 + 10, and its own 10
-    assert measured(10, 12, 15).bound_s(3) == pytest.approx(0.035)  # 10 + 10, and a batch of 15
-    assert measured(10, 12, 15, 25).bound_s(4) == pytest.approx(0.045)  # four do not pay
+    # 10.5 + 10.5, half a millisecond of patience after each, and a batch of 15
+    assert measured(10, 12, 15).bound_s(3) == pytest.approx(0.036)
+    assert measured(10, 12, 15, 25).bound_s(4) == pytest.approx(0.0465)  # four do not pay
     assert Batches().bound_s(3) is None
+
+
+def test_waiting_for_others_takes_no_more_than_a_batch_gains_at_least():
+    assert measured(10, 12).patience_s == pytest.approx(0.0005)  # 5% of a frame alone
+    assert measured(10, 20).patience_s == 0
+    assert Batches().patience_s == 0
 
 
 def test_what_was_found_is_told():
@@ -161,11 +168,17 @@ def test_batch_of_three_gives_each_the_result_of_a_single_call(
     assert perceiver.batches == Batches()  # no batch has failed
 
 
-def test_compiled_batch_gives_the_results_of_single_calls_of_pytorch(tmp_path: Path):
+def test_compiled_batch_is_ready_for_live_frames_and_gives_the_results_of_single_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     pytest.importorskip('openvino', reason='needs OpenVINO')
     frames = [pair(seed) for seed in (1, 2)]
     alone = load(tmp_path, 'fusion_detr', lite(CLASSES))
-    compiled = load(tmp_path, 'fusion_detr', lite(CLASSES), backend='openvino', precision='fp32')
+    compiled = load(
+        tmp_path, 'fusion_detr', lite(CLASSES), backend='openvino', precision='fp32', live=True
+    )
+    compiled.warm_up_batches(SIZE, 2)
+    monkeypatch.setattr(compiled._backend, '_eager', None)  # which answers what is not ready
     for one, each in zip(compiled.run([compiled.prepare(each) for each in frames]), frames):
         assert not isinstance(one, Exception)
         assert_same(one, alone(each), px=0.5, score=0.02)

@@ -46,11 +46,18 @@ class Batches:
 
         Each camera asks for one at a time, and the oldest goes first. So a frame waits for at most
         one of every other camera, in whatever calls, none of which takes longer than its frames
-        alone; then for its own call, which newer ones may share. None if nothing was measured.
+        alone, and `patience_s` after each; then for its own call, which newer ones may share. None
+        if nothing was measured.
         """
         if not self.times_s:
             return None
-        return (cameras - 1) * self.times_s[0] + self.times_s[self.most - 1]
+        others_s = (cameras - 1) * (self.times_s[0] + self.patience_s)
+        return others_s + self.times_s[self.most - 1]
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds that waiting for a larger batch may take: what one gains at least."""
+        return (1 - _WORTH) * self.times_s[0] if self.most > 1 else 0.0
 
     @property
     def text(self) -> str:

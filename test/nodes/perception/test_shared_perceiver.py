@@ -180,56 +180,93 @@ def test_networks_take_turns_in_one_thread(cameras):
 
 
 class Saturated(Network):
-    """A network whose time is counted, not waited for: every camera that can asks at each call.
+    """A network whose time is counted, not waited for: every camera asks during each call.
+
+    Times are so long that a camera that comes again does so within the patience.
 
     Attributes:
         now_s: time that the calls so far have taken.
+        over: true after 30 calls; later ones wait for nobody.
     """
 
     def __init__(self, thread, cameras, *times_s):
         super().__init__(*times_s)
-        self.thread, self.number, self.now_s = thread, cameras, 0.0
+        self.thread, self.number, self.times_s, self.now_s = thread, cameras, times_s, 0.0
+        self.over = False
 
     def run(self, together):
         end = time.monotonic() + DEADLINE_S
-        while len(self.thread._waiting) < self.number and len(self.calls) < 30:
+        while len(self.thread._waiting) < self.number and not self.over:
             assert time.monotonic() < end
+            self.begun.set()
             time.sleep(0.0005)
-        self.now_s += self.batches.times_s[len(together) - 1]
-        return super().run(together)
+        self.now_s += self.times_s[len(together) - 1]
+        results = super().run(together)
+        if len(self.calls) == 30:
+            self.over, self.batches = True, Batches()
+        return results
+
+    def rush(self, shared):
+        """Let all cameras ask as often as they can; returns how long their answers took."""
+        took_s = []
+
+        def ask(name):
+            while not self.over:
+                asked_s = self.now_s
+                shared(Frames(name))
+                answered_s = self.now_s
+                if not self.over:
+                    took_s.append(answered_s - asked_s)
+
+        askers = [threading.Thread(target=ask, args=(f'{i}',)) for i in range(self.number)]
+        askers[0].start()
+        assert self.begun.wait(DEADLINE_S)
+        for asker in askers[1:]:
+            asker.start()
+        for asker in askers:
+            asker.join(DEADLINE_S)
+        return took_s
 
 
 @pytest.mark.parametrize(
     ('times_s', 'latest_s'),
     [
-        pytest.param((10.0, 21.0), 30.0, id='one at a time: one of each camera'),
-        # Whoever asks while two are answered goes next, with nobody: the others are not ready.
-        pytest.param((10.0, 12.0, 15.0), 22.0, id='together'),
-        pytest.param((10.0, 19.0, 40.0), 29.0, id='two at most'),
+        pytest.param((100.0, 210.0), 300.0, id='one at a time: one of each camera'),
+        # The first goes alone, while the others ask; then all go together.
+        pytest.param((100.0, 120.0, 150.0), 250.0, id='together'),
+        # Whoever is answered comes third; the two before it go together, then it and another.
+        pytest.param((100.0, 190.0, 400.0), 380.0, id='two at most'),
     ],
 )
 def test_every_answer_comes_within_the_bound_however_often_the_others_ask(
     cameras, times_s, latest_s
 ):
     network = Saturated(cameras.thread, 3, *times_s)
-    shared = cameras.share(network)
-    took_s = []
-
-    def ask(name):
-        while len(network.calls) < 30:
-            asked_s = network.now_s
-            shared(Frames(name))
-            answered_s = network.now_s
-            if len(network.calls) < 30:  # those after it wait for nobody
-                took_s.append(answered_s - asked_s)
-
-    askers = [threading.Thread(target=ask, args=(name,)) for name in 'abc']
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join(DEADLINE_S)
+    bound_s = network.batches.bound_s(3)
+    took_s = network.rush(cameras.share(network))
     assert len(took_s) > 20
-    assert max(took_s) == latest_s <= network.batches.bound_s(3)
+    assert max(took_s) == latest_s <= bound_s
+
+
+@pytest.mark.parametrize(
+    ('times_s', 'numbers'),
+    [
+        pytest.param((100.0, 120.0), [1, 2, 2, 2], id='where that is faster'),
+        pytest.param((100.0, 200.0), [1, 1, 1, 1], id='not where it is not'),
+    ],
+)
+def test_two_cameras_in_a_rush_go_together(cameras, times_s, numbers):
+    network = Saturated(cameras.thread, 2, *times_s)
+    network.rush(cameras.share(network, 2))
+    assert [len(call) for call in network.calls[:4]] == numbers
+
+
+def test_nobody_waits_long_for_a_camera_that_has_nothing_more(cameras):
+    network = Network(0.02, 0.024)
+    shared = cameras.share(network, 2)
+    (second,) = cameras.ask_while_busy(shared, network, Frames('second'))
+    assert isinstance(second.result(DEADLINE_S), Perception)
+    assert network.calls == [['first'], ['second']]
 
 
 def test_answers_later_than_the_bound_are_counted(cameras):
@@ -307,12 +344,12 @@ def test_sharing_is_told_with_the_bound(cameras):
     shared = cameras.share(Network(0.010, 0.012, 0.015))
     text = 'up to 3 together, which take 0.50 of their time apart'
     assert shared.backend_notes == (
-        'a note', f'shared by 3 cameras, {text}; an answer takes 35 ms at most'
+        'a note', f'shared by 3 cameras, {text}; an answer takes 36 ms at most'
     )  # fmt: skip
     assert shared.report == {
         'batches': text,
         'calls by batch size': 'none',
-        'latency bound [ms]': pytest.approx(35.0),
+        'latency bound [ms]': pytest.approx(36.0),
         'answers later than that': 0,
     }
 

@@ -30,6 +30,10 @@ class BatchesLike(Protocol):
         """Frames that go together at most."""
 
     @property
+    def patience_s(self) -> float:
+        """Seconds that waiting for a larger batch may take."""
+
+    @property
     def text(self) -> str:
         """What was found of batches."""
 
@@ -89,7 +93,9 @@ class _Request:
 class NetworkThread:
     """The one thread in which the networks of a process run, see `call_in_thread`.
 
-    Whoever has waited longest goes first; it never waits for frames that are not there.
+    Whoever has waited longest goes first. Cameras that were just answered have a moment to come
+    again before a smaller batch begins, as in a rush they have the next frame at hand: or they and
+    those that wait would take turns for ever, where all could go together.
     """
 
     def __init__(self) -> None:
@@ -141,7 +147,12 @@ class NetworkThread:
             waiting = [request for request in self._waiting if request.network is network]
         network.serve(waiting)
         with self._condition:
+            asked = len(self._waiting)
             self._waiting = [each for each in self._waiting if not each.answer.done()]
+            self._condition.wait_for(
+                lambda: self._closed or len(self._waiting) >= min(asked, network.most),
+                network.patience_s,
+            )
 
 
 class SharedPerceiver:
@@ -224,6 +235,16 @@ class SharedPerceiver:
         return self._perceiver.degraded != self._degraded_at_first
 
     @property
+    def most(self) -> int:
+        """Frames that go together at most."""
+        return self._perceiver.batches.most
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds that waiting for a larger batch may take."""
+        return self._perceiver.batches.patience_s
+
+    @property
     def report(self) -> dict[str, Any]:
         """What diagnostics tell of the sharing."""
         bound_s = self._perceiver.batches.bound_s(self._sharers)
@@ -241,7 +262,7 @@ class SharedPerceiver:
         Frames that cannot be prepared are answered with their error, and keep nobody waiting.
         """
         batches = self._perceiver.batches
-        asked = waiting if batches.most > 1 else waiting[:1]
+        asked = waiting if self.most > 1 else waiting[:1]
         ready = [request for request in asked if request.prepare(self._perceiver)]
         if not ready:
             return
