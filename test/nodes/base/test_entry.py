@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 from numpy.testing import assert_allclose
@@ -23,6 +25,7 @@ from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
 from thermal_perception.decode import decode_image
+from thermal_perception.nodes.base.entry import Settling
 from thermal_perception.types import FrameSet
 
 CLASS_NAMES = ('person', 'car')
@@ -286,3 +289,18 @@ def test_rclpy_watches_no_signals_while_a_node_is_taken_apart(processes, ros_dom
     ends_well(process, signal.SIGTERM)
     # It has let go of SIGTERM; SIGINT we ignore ourselves by then, which hides it from rclpy.
     assert 'down SIGINT\n' in log.read_text()
+
+
+def test_garbage_collector_looks_at_nothing_old_once_all_nodes_are_configured(monkeypatch):
+    calls = []
+    monkeypatch.setattr(gc, 'collect', lambda: calls.append('collect'))
+    monkeypatch.setattr(gc, 'freeze', lambda: calls.append('freeze'))
+    first, second = SimpleNamespace(state='active'), SimpleNamespace(state='unconfigured')
+    settling = Settling([first, second, object()])
+    settling()
+    assert not calls
+    second.state = 'inactive'
+    settling()
+    second.state = 'unconfigured'  # and once is enough
+    settling()
+    assert calls == ['collect', 'freeze']
