@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
+from tracer_here import TracerHere
 
-from thermal_perception.backends import OpenVinoBackend
+from thermal_perception.backends import compiled, OpenVinoBackend
 from thermal_perception.backends.openvino_export import export
 from thermal_perception.backends.openvino_parts import split
 from thermal_perception.backends.tracing import Signature, Traced
@@ -61,9 +62,10 @@ def test_what_is_marked_and_what_follows_is_in_the_fine_part_alone(image):
     assert 'Sin' not in kinds(parts.coarse)
 
 
-def test_places_are_not_rounded_to_bf16(image):
+def test_places_are_not_rounded_to_bf16(image, monkeypatch):
     if 'BF16' not in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
         pytest.skip('needs a processor that multiplies bf16')
+    monkeypatch.setattr(compiled, 'Tracer', TracerHere)
     network = Places()
     expected = network(image)
     found = OpenVinoBackend(network, tuple, precision='bf16')(image)

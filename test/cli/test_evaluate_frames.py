@@ -74,6 +74,7 @@ def test_what_was_shown_is_told(run, capsys, options, told):
     assert told in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_compiled_network_scores_too(run, capsys):
     pytest.importorskip('openvino', reason='needs OpenVINO')
     values = run(without='infra', backend='openvino', precision='fp32')

@@ -127,12 +127,15 @@ def test_images_that_wait_go_together_and_the_diagnostics_tell(rig):
     assert rig.network.calls[0] == ['thermal_0']
     assert sorted(rig.network.calls[1]) == ['thermal_1', 'thermal_2']
     for camera in range(CAMERAS):
+        # The network counts a call before its answers are published.
         level, _, values = rig.graph.until(
             lambda camera=camera: (
-                (s := rig.status(camera))[2].get('calls by batch size') == '1: 1, 2: 1' and s
+                (s := rig.status(camera))[2].get('calls by batch size') == '1: 1, 2: 1'
+                and s[2].get('processed') == '1'
+                and s
             )
         )
-        assert (level, values['processed']) == ('OK', '1')
+        assert level == 'OK'
         assert float(values['latency bound [ms]']) == pytest.approx(1750)  # 2 x 0.525 + 0.7 s
         assert 'wait median [ms]' in values
         assert 'shared by 3 cameras, up to 3 together' in values['backend notes']

@@ -168,6 +168,7 @@ def test_batch_of_three_gives_each_the_result_of_a_single_call(
     assert perceiver.batches == Batches()  # no batch has failed
 
 
+@pytest.mark.slow
 def test_compiled_batch_is_ready_for_live_frames_and_gives_the_results_of_single_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
