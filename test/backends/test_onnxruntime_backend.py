@@ -107,9 +107,21 @@ def test_damaged_file_is_a_reason_and_no_crash(tmp_path):
         runtime.compile(tmp_path / 'graph.onnx')
 
 
+def test_int8_is_for_a_cpu_only(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    providers = ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: providers)
+    with pytest.raises(BackendError, match="device: found 'cuda', expected auto or cpu with the"):
+        OnnxRuntime('cuda', precision='int8')
+    runtime = OnnxRuntime(precision='int8')
+    assert (runtime.device, runtime.precision) == ('cpu', 'int8')
+
+
 @pytest.mark.parametrize('precision', ['bf16', 'fp16', 'int4'])
 def test_other_precisions_are_refused(precision):
-    with pytest.raises(BackendError, match=f"found '{precision}', expected auto or fp32 with"):
+    with pytest.raises(
+        BackendError, match=f"found '{precision}', expected auto, fp32 or int8 with"
+    ):
         OnnxRuntimeBackend(Doubles(), device='cpu', precision=precision)
 
 

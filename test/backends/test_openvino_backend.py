@@ -336,7 +336,7 @@ def test_a_signal_is_heard_after_a_backend_went_in_another_thread():
 
 
 def test_unknown_precision_is_refused():
-    with pytest.raises(BackendError, match="found 'int4', expected auto, fp32 or bf16"):
+    with pytest.raises(BackendError, match="found 'int4', expected auto, fp32, bf16 or int8"):
         OpenVinoBackend(Doubles(), precision='int4')
 
 

@@ -61,6 +61,8 @@ class GraphRecord:
         opset: newest set of operations in it.
         layout: the output, with numbers of the graph's outputs; see `layout_to_json`.
         files: SHA-256 of every file, in hex digits.
+        int8: how many operations of a kind multiply 8-bit integers.
+        floating: with int8, how many of a kind multiply floating-point numbers.
     """
 
     name: str
@@ -70,6 +72,8 @@ class GraphRecord:
     opset: str
     layout: Any
     files: dict[str, str]
+    int8: dict[str, int] = field(default_factory=dict)
+    floating: dict[str, int] = field(default_factory=dict)
 
     @property
     def signature(self) -> Signature:
@@ -99,10 +103,11 @@ class ArtefactRecord:
         class_names: lower-case names in label order.
         fingerprint: of the checkpoint.
         licence: of the checkpoint.
-        precision: of the numbers in the graphs.
+        precision: of the numbers in the graphs: `fp32` or `int8`.
         image_size: (height, width) of the camera images they are for.
         versions: of what made it.
         graphs: one per set of cameras and outputs.
+        calibration: how many images the ranges of int8 numbers were taken from.
         format: of this record.
     """
 
@@ -118,6 +123,7 @@ class ArtefactRecord:
     image_size: tuple[int, int]
     versions: dict[str, str]
     graphs: tuple[GraphRecord, ...] = field(default_factory=tuple)
+    calibration: int = 0
     format: int = FORMAT
 
 
@@ -157,18 +163,27 @@ class Artefact:
         record: what it says of itself.
     """
 
-    def __init__(self, folder: Path, origin: Origin, backend: str) -> None:
+    def __init__(
+        self, folder: Path, origin: Origin, backend: str, precision: str = 'fp32'
+    ) -> None:
         """Read what it says, not its graphs.
 
+        Args:
+            folder: where it lies.
+            origin: of the network.
+            backend: run-time that it is for.
+            precision: of its numbers: `fp32` or `int8`.
+
         Raises:
-            BackendError: if it is no artefact, damaged, of other weights or another version, or
-                for another run-time than `backend`.
+            BackendError: if it is no artefact, damaged, or anything else than expected; or of
+                another version.
         """
         self.folder = folder
         self.record = read_record(folder)
         ours = versions_of(_PACKAGE)[_PACKAGE]
         for what, found, expected in (
             ('backend', self.record.backend, backend),
+            ('precision', self.record.precision, precision),
             ('fingerprint', self.record.fingerprint, origin.fingerprint),
             (f'version of {_PACKAGE}', self.record.versions.get(_PACKAGE), ours),
         ):
@@ -181,16 +196,16 @@ class Artefact:
         }
 
     @classmethod
-    def find(cls, origin: Origin, backend: str) -> Artefact | None:
+    def find(cls, origin: Origin, backend: str, precision: str = 'fp32') -> Artefact | None:
         """Open the artefact of a network; None if nobody named one and none lies beside it.
 
         Raises:
             BackendError: as the constructor.
         """
         if origin.folder is not None:
-            return cls(origin.folder, origin, backend)
-        beside = artefact_folder(origin.checkpoint, backend)
-        return cls(beside, origin, backend) if beside.exists() else None
+            return cls(origin.folder, origin, backend, precision)
+        beside = artefact_folder(origin.checkpoint, backend, precision)
+        return cls(beside, origin, backend, precision) if beside.exists() else None
 
     def __contains__(self, signature: Signature) -> bool:
         """Tell whether it has a graph for this."""
@@ -217,9 +232,10 @@ class Artefact:
         return StoredGraph(self.folder / record.graph, numbers)
 
 
-def artefact_folder(checkpoint: Path, backend: str) -> Path:
+def artefact_folder(checkpoint: Path, backend: str, precision: str = 'fp32') -> Path:
     """Return where the artefact of a checkpoint lies unless somebody says otherwise."""
-    return checkpoint.with_suffix(f'.{backend}')
+    suffix = '-int8' if precision == 'int8' else ''
+    return checkpoint.with_suffix(f'.{backend}{suffix}')
 
 
 def read_record(folder: Path) -> ArtefactRecord:

@@ -88,7 +88,8 @@ def make_backend(
         select: picks from its output what is worth fetching; None takes all of it.
         backend: `torch`, `cuda_graph` on a GPU, `torch_compile`, `openvino` on a CPU,
             `onnxruntime`, `tensorrt` on a GPU, or `auto`, which tells in the log what it took.
-        precision: `auto`, `fp32`, `bf16`, or `fp16` on a GPU; not every backend has all.
+        precision: `auto`, `fp32`, `bf16`, `fp16` on a GPU, or `int8` on a CPU; not every backend
+            has all, and `auto` is never int8.
         origin: of the network, by which a backend may find its artefact.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 import logging
+from pathlib import Path
 import pickle
 import threading
 from typing import Any, TYPE_CHECKING
@@ -12,7 +13,7 @@ import weakref
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from thermal_perception.backends.artefact import Artefact, StoredGraph
+from thermal_perception.backends.artefact import Artefact, artefact_folder, StoredGraph
 from thermal_perception.backends.runtime import reason
 from thermal_perception.backends.torch_backend import everything, TorchBackend
 from thermal_perception.backends.tracer import Tracer
@@ -37,7 +38,7 @@ class CompiledBackend:
 
     A graph takes some seconds; another process makes it, unless an artefact has it. A call waits
     for its graph, unless the backend is `live`: then the network runs in eager PyTorch until the
-    graph is ready.
+    graph is ready. With int8 there are graphs in an artefact only, as they need images to be made.
 
     Attributes:
         name: of the run-time.
@@ -66,7 +67,8 @@ class CompiledBackend:
                 if they fit, else `notes` and the log tell why not.
 
         Raises:
-            BackendError: if the network does not fit on the device.
+            BackendError: if the network does not fit on the device, or there is no artefact of
+                int8 numbers for a run-time that is to multiply those.
         """
         self.name, self.precision, self.device = runtime.name, runtime.precision, runtime.device
         self._runtime = runtime
@@ -84,7 +86,12 @@ class CompiledBackend:
         weakref.finalize(self, _end_all, self._making)
 
     def __call__(self, *inputs: Tensor | None, **options: Hashable) -> Any:
-        """Run, and wait for the result; see `TorchBackend`."""
+        """Run, and wait for the result; see `TorchBackend`.
+
+        Raises:
+            BackendError: as `TorchBackend`; or with int8 for images together, for which no
+                artefact has a graph.
+        """
         signature = Signature.of(inputs, options)
         graph = self._graph(signature)
         if graph is None:
@@ -105,6 +112,13 @@ class CompiledBackend:
 
     def _make(self, signature: Signature) -> bool:
         """Make a graph, or see to it that one is being made; tell whether that has ended."""
+        if self.precision == 'int8' and not self._stored(signature):
+            problem = self._untraced(signature)
+            if _together(signature) > 1:
+                raise BackendError(problem)  # eager PyTorch would be slower than each alone
+            self._refuse(signature, problem)
+            self._let_go()
+            return True
         if not self._making:
             self._making[signature] = self._begin(signature)
         maker = self._making.get(signature)
@@ -122,9 +136,12 @@ class CompiledBackend:
             return self._make(signature)
         if problem:
             self._refuse(signature, problem)
+        self._let_go()
+        return True
+
+    def _let_go(self) -> None:
         if len(self._graphs) > _MOST_GRAPHS:
             self._graphs.popitem(last=False)
-        return True
 
     def _begin(self, signature: Signature) -> _Maker:
         if self._artefact is not None and signature in self._artefact:
@@ -134,11 +151,20 @@ class CompiledBackend:
     def _stored(self, signature: Signature) -> bool:
         return self._artefact is not None and signature in self._artefact
 
+    def _untraced(self, signature: Signature) -> str:
+        if self._artefact is None:
+            return f'precision int8: {self.notes[-1]}'
+        shapes = ' and '.join('x'.join(map(str, k[0])) for k in signature.inputs if k is not None)
+        return f'precision int8: {self._artefact.folder} has no graph for inputs of {shapes}'
+
     def _open(self, origin: Origin | None) -> None:
-        try:
-            self._artefact = Artefact.find(origin, self.name) if origin is not None else None
-        except BackendError as error:
-            self._distrust(str(error))
+        if self.precision == 'int8':
+            self._artefact = _int8_artefact(origin, self._runtime)
+        else:
+            try:
+                self._artefact = Artefact.find(origin, self.name) if origin is not None else None
+            except BackendError as error:
+                self._distrust(str(error))
         if self._artefact is not None:
             number = len(self._artefact.record.graphs)
             self._note(f'{number} graphs from {self._artefact.folder}')
@@ -146,7 +172,8 @@ class CompiledBackend:
     def _distrust(self, problem: str) -> None:
         self._artefact = None
         self._note(f'refused: {problem}')
-        _log.warning('artefact refused, so the network is traced: %s', problem)
+        instead = 'eager PyTorch runs' if self.precision == 'int8' else 'the network is traced'
+        _log.warning('artefact refused, so %s: %s', instead, problem)
 
     def _note(self, text: str) -> None:
         others = (note for note in self.notes if not note.startswith(_ARTEFACT))
@@ -242,6 +269,23 @@ class _Graph:
     def __call__(self, inputs: tuple[Tensor | None, ...]) -> Any:
         found = self._compiled.run([x.numpy() for x in inputs if x is not None])
         return tree_map(lambda n: None if n is None else torch.from_numpy(found[n]), self._numbers)
+
+
+def _together(signature: Signature) -> int:
+    """Return how many images there are of each camera."""
+    return max((kind[0][0] for kind in signature.inputs if kind is not None), default=1)
+
+
+def _int8_artefact(origin: Origin | None, runtime: Runtime) -> Artefact:
+    found = None if origin is None else Artefact.find(origin, runtime.name, 'int8')
+    if found is not None:
+        return found
+    checkpoint = Path('CHECKPOINT') if origin is None else origin.checkpoint
+    raise BackendError(
+        f'precision: found int8, but no {artefact_folder(checkpoint, runtime.name, "int8")}; run '
+        f'`thermal-perception export {checkpoint} --to {runtime.graph_format} --precision int8 '
+        '--calibrate DIR` with images like those of the camera'
+    )
 
 
 def _end_all(makers: dict[Signature, _Maker]) -> None:

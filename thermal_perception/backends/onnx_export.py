@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 import logging
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 import warnings
 
 import torch
 
-from thermal_perception.backends.graph_format import GraphFormat
+from thermal_perception.backends.graph_format import GraphFormat, Quantised
+from thermal_perception.backends.quantise import choose, quantise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from onnxscript import ir
+    from torch.onnx import ONNXProgram
 
     from thermal_perception.backends.tracing import Traced
 
@@ -23,7 +26,38 @@ _MOST_FOLDED = 1 << 22  # numbers; the largest kernel of a ResNet-50 has 2.4 mil
 
 
 def _write(traced: Traced, path: Path) -> str:
-    from onnxscript import ir, optimizer
+    program = _program(traced)
+    _straighten(program.model)
+    return _save(program, path)
+
+
+def _quantise(traced: Traced, path: Path, samples: Iterable[list[NDArray[Any]]]) -> Quantised:
+    return write_int8(traced, path, samples, straight=True)
+
+
+def write_int8(
+    traced: Traced, path: Path, samples: Iterable[list[NDArray[Any]]], *, straight: bool
+) -> Quantised:
+    """Write a network to a file, its convolutions quantised, and fill in its layout.
+
+    Args:
+        traced: the network.
+        path: of the file.
+        samples: arrays in the order of the network's inputs.
+        straight: leave out the detours by double precision that mark coordinates.
+    """
+    program = _program(traced)
+    choice = choose(program.model)
+    if straight:
+        _straighten(program.model)
+    opset = _save(program, path)
+    if choice.names:  # ONNX Runtime takes none for all
+        quantise(path, choice.names, samples)
+    return Quantised(opset, choice.int8, choice.floating)
+
+
+def _program(traced: Traced) -> ONNXProgram:
+    from onnxscript import optimizer
 
     with torch.no_grad(), _quiet():
         traced_once = torch.export.export(traced, tuple(traced.examples))
@@ -34,7 +68,12 @@ def _write(traced: Traced, path: Path) -> str:
         optimizer.optimize(
             program.model, input_size_limit=_MOST_FOLDED, output_size_limit=_MOST_FOLDED
         )
-    _straighten(program.model)
+    return program
+
+
+def _save(program: ONNXProgram, path: Path) -> str:
+    from onnxscript import ir
+
     # Where in whose folders a line of code lies is nobody's business.
     ir.passes.common.ClearMetadataAndDocStringPass()(program.model)
     program.save(path, external_data=False)
@@ -72,5 +111,8 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-FORMAT = GraphFormat('onnxruntime', '.onnx', ('onnx', 'onnxscript'), _write)
-TENSORRT = FORMAT._replace(backend='tensorrt')
+INT8_PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+FORMAT = GraphFormat(
+    'onnxruntime', '.onnx', ('onnx', 'onnxscript'), _write, _quantise, INT8_PACKAGES
+)
+TENSORRT = FORMAT._replace(backend='tensorrt', quantise=None, int8_packages=())

@@ -35,16 +35,24 @@ class OnnxRuntime:
     def __init__(self, device: str = 'auto', *, precision: str = 'auto') -> None:
         """Check a device and a precision; `auto` takes a GPU if there is one for it, and fp32.
 
+        With int8, which is for a CPU, `auto` takes that.
+
         Raises:
             BackendError: if ONNX Runtime is not installed, or has no such device or precision.
         """
         self._onnxruntime = _onnxruntime()
-        if precision not in ('auto', self.precision):
+        if precision not in ('auto', 'fp32', 'int8'):
             raise BackendError(
-                f'precision: found {precision!r}, expected auto or fp32 with the backend '
+                f'precision: found {precision!r}, expected auto, fp32 or int8 with the backend '
                 f'{self.name}'
             )
+        if precision == 'int8':
+            device, self.precision = 'cpu' if device == 'auto' else device, 'int8'
         self.device: str = self._checked(device)
+        if self.precision == 'int8' and self.device != 'cpu':
+            raise BackendError(
+                f'device: found {device!r}, expected auto or cpu with the precision int8'
+            )
 
     def compile(self, path: Path) -> Compiled:
         """Compile a graph; see `Runtime`."""
@@ -93,7 +101,7 @@ class OnnxRuntime:
 
 
 class OnnxRuntimeBackend(CompiledBackend):
-    """A network in ONNX Runtime; `precision` is `fp32`."""
+    """A network in ONNX Runtime; `precision` is `fp32`, or `int8` on a CPU by an artefact."""
 
     def __init__(
         self,
@@ -107,7 +115,8 @@ class OnnxRuntimeBackend(CompiledBackend):
         """Take over a network; see `CompiledBackend` and `OnnxRuntime`.
 
         Raises:
-            BackendError: if ONNX Runtime is not installed, or has no such device or precision.
+            BackendError: if ONNX Runtime is not installed, or has no such device or precision; or
+                with int8, if there is no artefact.
         """
         super().__init__(OnnxRuntime(device, precision=precision), model, select, origin=origin)
 

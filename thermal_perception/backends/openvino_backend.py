@@ -27,7 +27,8 @@ _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 class OpenVino:
     """OpenVINO on this processor; see `Runtime`.
 
-    With bf16, numbers that a network calls `precise` stay in single precision.
+    With bf16 and int8, numbers that a network calls `precise` stay in single precision. With int8,
+    what else a graph has not quantised is computed as with `auto`.
     """
 
     name = 'openvino'
@@ -39,20 +40,23 @@ class OpenVino:
     def __init__(self, precision: str = 'auto') -> None:
         """Choose a precision: `auto` takes bf16 where the processor multiplies it, else fp32.
 
+        `int8` is for graphs that were quantised.
+
         Raises:
             BackendError: if OpenVINO is not installed, or the precision not there.
         """
         self._core = _core()
-        self.precision: str = self._checked(precision)
+        self._floating = self._checked('auto' if precision == 'int8' else precision)
+        self.precision = 'int8' if precision == 'int8' else self._floating
 
     def compile(self, path: Path) -> Compiled:
         """Compile a graph; see `Runtime`."""
         graph = self._core.read_model(path)
         outputs = len(graph.outputs)
-        parts = split(graph) if self.precision == 'bf16' else None
+        parts = None if self.precision == 'fp32' else split(graph)
         if parts is None:
-            return Compiled(self._runner(graph, self.precision), outputs)
-        coarse, fine = self._runner(parts.coarse, 'bf16'), self._runner(parts.fine, 'fp32')
+            return Compiled(self._runner(graph, self._floating), outputs)
+        coarse, fine = self._runner(parts.coarse, self._floating), self._runner(parts.fine, 'fp32')
 
         def run(arrays: list[NDArray[Any]]) -> Sequence[NDArray[Any]]:
             given = coarse(arrays)
@@ -77,7 +81,9 @@ class OpenVino:
 
     def _checked(self, precision: str) -> str:
         if precision not in ('auto', *_HINTS):
-            raise BackendError(f'precision: found {precision!r}, expected auto, fp32 or bf16')
+            raise BackendError(
+                f'precision: found {precision!r}, expected auto, fp32, bf16 or int8'
+            )
         fast = 'BF16' in self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         if precision == 'bf16' and not fast:
             raise BackendError(
@@ -90,7 +96,7 @@ class OpenVino:
 
 
 class OpenVinoBackend(CompiledBackend):
-    """A network compiled by OpenVINO; `precision` is `fp32` or `bf16`, `device` is `cpu`."""
+    """A network compiled by OpenVINO for the CPU; `precision` is `fp32`, `bf16` or `int8`."""
 
     def __init__(
         self,
@@ -103,7 +109,8 @@ class OpenVinoBackend(CompiledBackend):
         """Take over a network; see `CompiledBackend` and `OpenVino`.
 
         Raises:
-            BackendError: if OpenVINO is not installed, or the precision not there.
+            BackendError: if OpenVINO is not installed, or the precision not there; or with int8,
+                if there is no artefact.
         """
         super().__init__(OpenVino(precision), model, select, origin=origin)
 

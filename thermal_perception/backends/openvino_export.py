@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TYPE_CHECKING
 import warnings
 
 import torch
 
-from thermal_perception.backends.graph_format import GraphFormat
+from thermal_perception.backends.graph_format import GraphFormat, Quantised
+from thermal_perception.backends.onnx_export import INT8_PACKAGES, write_int8
+from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
     from thermal_perception.backends.tracing import Traced
 
@@ -42,10 +49,31 @@ def _write(traced: Traced, path: Path) -> str:
     return _opset(graph)
 
 
+def _quantise(traced: Traced, path: Path, samples: Iterable[list[NDArray[Any]]]) -> Quantised:
+    from openvino import save_model
+    from openvino.frontend import FrontEndManager
+
+    frontend = FrontEndManager().load_by_framework('onnx')
+    with TemporaryDirectory(prefix='thermal_perception_') as folder:
+        file = Path(folder, 'int8.onnx')
+        done = write_int8(traced, file, samples, straight=False)
+        try:
+            graph = frontend.convert(frontend.load(str(file)))
+        except Exception as error:  # its many have nothing else in common
+            raise BackendError(
+                'graphs for openvino: int8 takes the detour by ONNX, of which OpenVINO '
+                f'{version("openvino")} cannot read this network; expected fp32, or --to onnx'
+            ) from error
+    save_model(graph, path, compress_to_fp16=False)
+    return done._replace(opset=_opset(graph))
+
+
 def _opset(graph: Any) -> str:
     kinds = {operation.get_type_info().version_id for operation in graph.get_ops()}
     numbers = [int(kind.removeprefix('opset')) for kind in kinds if kind.startswith('opset')]
     return f'opset{max(numbers, default=0)}'
 
 
-FORMAT = GraphFormat('openvino', '.xml', ('openvino',), _write)
+FORMAT = GraphFormat(
+    'openvino', '.xml', ('openvino',), _write, _quantise, ('openvino', *INT8_PACKAGES)
+)
