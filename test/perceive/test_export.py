@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import shutil
 import sys
 from typing import NamedTuple, TYPE_CHECKING
 
@@ -201,6 +202,136 @@ def test_networks_of_two_cameras_give_the_same_in_onnx_runtime(
     assert_allclose(found.detections.scores, wanted.detections.scores, atol=1e-4)
     assert_allclose(found.detections.boxes_xyxy_px, wanted.detections.boxes_xyxy_px, atol=0.05)
     assert np.abs(found.fused.image.astype(float) - wanted.fused.image).max() <= 1
+
+
+def images(cameras) -> Iterator[FrameSet]:
+    """Yield three moments, as some cameras saw them."""
+    for seed in range(3):
+        yield FrameSet(**{modality: noise(modality, seed) for modality in cameras})
+
+
+@pytest.fixture(scope='module', params=['openvino', 'onnx'])
+def int8(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Single:
+    """Return an int8 artefact of each kind."""
+    needs_onnx()
+    if request.param == 'openvino':
+        pytest.importorskip('openvino', reason='needs OpenVINO')
+    backend = {'openvino': 'openvino', 'onnx': 'onnxruntime'}[request.param]
+    path = save(tmp_path_factory.mktemp('int8'), 'fusion_detr', lite(NAMES))
+    found = Single(path, request.param, f'{backend}-int8', set())
+    assert export(path, found.kind, calibrate=images).folder == found.folder
+    return found
+
+
+def test_int8_artefact_says_what_it_is(int8: Single):
+    record = read_record(int8.folder)
+    assert (record.precision, record.calibration) == ('int8', 3)
+    assert {'onnx', 'onnxscript', 'onnxruntime'} <= set(record.versions)
+    (graph,) = record.graphs
+    assert set(graph.int8) == {'Conv'}
+    assert graph.int8['Conv'] > 10
+    assert graph.floating['Conv'] >= 2
+    assert graph.floating['MatMul'] > 10
+
+
+def test_int8_artefact_runs_where_int8_is_asked_for(int8: Single, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
+    backend = int8.backend.removesuffix('-int8')
+    perceiver = Perceiver.load(int8.path, device='cpu', backend=backend, precision='int8')
+    frames = FrameSet(thermal=noise('thermal'))
+    found, wanted = perceiver(frames), Perceiver.load(int8.path, device='cpu')(frames)
+    assert perceiver.backend == f'{backend} int8'
+    assert perceiver.degraded == ''
+    assert len(found.detections) == len(wanted.detections) > 0
+    scores = [sorted(x.detections.scores) for x in (found, wanted)]
+    assert_allclose(*scores, atol=0.05)
+    assert not np.array_equal(*scores)  # numbers were rounded indeed
+
+
+def test_int8_is_never_traced_and_eager_pytorch_runs_other_sizes(
+    int8: Single, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
+    backend = int8.backend.removesuffix('-int8')
+    perceiver = Perceiver.load(int8.path, device='cpu', backend=backend, precision='int8')
+    image = np.zeros((50, 64), np.uint8)
+    perceiver(FrameSet(Frame(image, 7, 'optical', 'thermal', 'mono8', valid_bits=8)))
+    shapes = '1x1x64x64 and 1x64x64'  # what is padded has a graph of its own
+    assert f'{int8.folder} has no graph for inputs of {shapes}' in perceiver.degraded
+
+
+def test_damaged_int8_graph_is_refused_and_eager_pytorch_runs(
+    int8: Single, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
+    folder = tmp_path / 'copy'
+    shutil.copytree(int8.folder, folder)
+    (graph,) = read_record(folder).graphs
+    (folder / graph.graph).write_bytes(b'')
+    backend = int8.backend.removesuffix('-int8')
+    perceiver = Perceiver.load(
+        int8.path, device='cpu', backend=backend, precision='int8', artefact=folder
+    )
+    perceiver.warm_up(SIZE)
+    assert 'precision int8: artefact: refused: ' in perceiver.degraded
+    assert perceiver.degraded.endswith('damaged or changed')
+
+
+def test_int8_answers_several_cameras_one_after_the_other(int8: Single):
+    backend = int8.backend.removesuffix('-int8')
+    perceiver = Perceiver.load(int8.path, device='cpu', backend=backend, precision='int8')
+    perceiver.warm_up_batches(SIZE, 2)
+    assert '2 together failed: precision int8: ' in perceiver.batches.text
+    assert f'{int8.folder} has no graph for inputs of 2x1x64x64' in perceiver.batches.text
+    assert perceiver.degraded == ''
+
+
+def test_int8_is_taken_by_nobody_who_did_not_ask_for_it(int8: Single):
+    backend = int8.backend.removesuffix('-int8')
+    choice = {'device': 'cpu', 'backend': backend}
+    assert Perceiver.load(int8.path, **choice).backend_notes == ()
+    named = Perceiver.load(int8.path, **choice, artefact=int8.folder)
+    (note,) = named.backend_notes
+    assert note.endswith("found precision 'int8', expected 'fp32'")
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_int8_without_its_artefact_names_the_command_that_makes_one(tmp_path: Path, backend: str):
+    pytest.importorskip(backend, reason='needs the run-time')
+    path = save(tmp_path, 'fusion_detr', lite(NAMES))
+    kind = {'openvino': 'openvino', 'onnxruntime': 'onnx'}[backend]
+    text = f'export {path} --to {kind} --precision int8 --calibrate DIR'
+    with pytest.raises(BackendError, match=text) as caught:
+        Perceiver.load(path, device='cpu', backend=backend, precision='int8')
+    assert str(path.with_suffix(f'.{backend}-int8')) in str(caught.value)
+    assert not caught.value.recoverable
+
+
+def test_fp32_artefact_is_refused_where_int8_is_asked_for(single: Single):
+    with pytest.raises(BackendError, match="found precision 'fp32', expected 'int8'"):
+        Perceiver.load(
+            single.path,
+            device='cpu',
+            backend=single.backend,
+            precision='int8',
+            artefact=single.folder,
+        )
+
+
+def test_images_of_another_size_calibrate_nothing_and_leave_nothing(tmp_path: Path):
+    needs_onnx()
+    path = save(tmp_path, 'fusion_detr', lite(NAMES))
+    with pytest.raises(BackendError, match='found optical of 64 x 64 pixels, expected 96 x 32'):
+        export(path, 'onnx', size=(32, 96), calibrate=images)
+    with pytest.raises(BackendError, match='--calibrate: found no image, expected at least one'):
+        export(path, 'onnx', calibrate=lambda cameras: ())
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_int8_is_refused_where_it_is_not_there(tmp_path: Path):
+    needs_onnx()
+    with pytest.raises(BackendError, match='which there is only for openvino and onnx'):
+        export(tmp_path / 'any.safetensors', 'tensorrt', calibrate=images)
 
 
 def test_size_must_be_known(tmp_path: Path):

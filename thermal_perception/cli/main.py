@@ -61,7 +61,9 @@ Json = Annotated[Path | None, typer.Option('--json', metavar='FILE', help='Write
 Device = Annotated[str, typer.Option(help='cpu, cuda, cuda:N, or auto: the GPU if there is one.')]
 _BACKEND = 'torch; cuda_graph; compiled: torch_compile, openvino, onnxruntime, tensorrt; or auto.'
 Backend = Annotated[str, typer.Option(help=_BACKEND)]
-Precision = Annotated[str, typer.Option(help='fp32, bf16, fp16, or auto: bf16 where it is fast.')]
+Precision = Annotated[
+    str, typer.Option(help='fp32, bf16, fp16, int8, or auto: bf16 where it is fast.')
+]
 
 app.add_typer(score, name='score')
 
@@ -379,11 +381,29 @@ def export(
         typer.Option(metavar='H W', help='Of the camera images; default: as trained.'),
     ] = None,
     force: Annotated[bool, typer.Option('--force', help='Replace what is there.')] = False,
+    precision: Annotated[
+        str, typer.Option(help='Of the numbers: fp32, or int8 for openvino and onnx.')
+    ] = 'fp32',
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar='DIR', help='For int8: images, or a data set, like what the camera sees.'
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar='NAME', help='Of that data set: train, never one to be tested on.'),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help='How many of them, evenly spread.')] = 64,
 ) -> None:
     """Make the graphs of a network ahead: a node with this backend starts without tracing."""
     from thermal_perception.cli.export import export, ExportOptions
 
-    export(ExportOptions(to, checkpoint, model, output, size, force))
+    export(
+        ExportOptions(
+            to, checkpoint, model, output, size, force, precision, calibrate, split, images
+        )
+    )
 
 
 @app.command()

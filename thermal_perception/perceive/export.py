@@ -21,15 +21,18 @@ from thermal_perception.perceive.system import black_frames
 from thermal_perception.perceive.systems import make_system
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import nn
 
     from thermal_perception.backends.artefact import GraphRecord
     from thermal_perception.models.checkpoint import Checkpoint
     from thermal_perception.perceive.system import System
-    from thermal_perception.types import Modality
+    from thermal_perception.types import FrameSet, Modality, Output
+
+    Images = Callable[[Collection[Modality]], Iterable[FrameSet]]
 
 
 class Exported(NamedTuple):
@@ -51,6 +54,7 @@ def export(
     folder: Path | None = None,
     size: tuple[int, int] | None = None,
     replace: bool = False,
+    calibrate: Images | None = None,
     on_graph: Callable[[str, int], None] = lambda name, of: None,
 ) -> Exported:
     """Write the artefact of a checkpoint.
@@ -61,30 +65,38 @@ def export(
         folder: where it goes; None: beside the checkpoint.
         size: (height, width) of the camera images; None: what the model was trained for.
         replace: replace one that is there.
+        calibrate: gives what the cameras of a graph saw, which are images like those the node
+            will get; the numbers of convolutions then become int8 of the ranges found in them.
+            None: they stay fp32.
         on_graph: is told the name of each graph that is written, and how many there are.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read, or its network not be exported.
         ConfigError: if the artefact may not be written there.
-        BackendError: if the kind is unknown, or what writes it is not installed.
+        BackendError: if the kind is unknown, or what writes it is not installed; or if it or the
+            network is not there in int8, or an image does not fit.
+        PreprocessError: if an image cannot become the network's input.
     """
     if kind not in FORMATS:
         raise BackendError(f'--to: found {kind!r}, expected {" or ".join(FORMATS)}')
-    graph_format = FORMATS[kind]
-    graph_format.check()
+    graph_format, precision = FORMATS[kind], 'fp32' if calibrate is None else 'int8'
+    graph_format.check(precision)
     checkpoint = load_checkpoint(path)
     info = checkpoint.info
     size = size or info.input_size
     if size is None:
         raise BackendError(f'{path}: states no size of images, expected one by --size')
+    samples = None if calibrate is None else _Samples(_calibrated(checkpoint), size, calibrate)
     networks = _networks(checkpoint, size)
-    folder = folder or artefact_folder(path, graph_format.backend)
+    folder = folder or artefact_folder(path, graph_format.backend, precision)
     writer = ArtefactWriter(folder, replace=replace)
     try:
         number = sum(len(network.names) for network in networks)
         graphs: list[GraphRecord] = []
         for network in networks:
-            for graph in write_graphs(writer, graph_format, *network, first=len(graphs)):
+            for graph in write_graphs(
+                writer, graph_format, *network, first=len(graphs), samples=samples
+            ):
                 on_graph(graph.name, number)
                 graphs.append(graph)
         record = ArtefactRecord(
@@ -96,10 +108,11 @@ def export(
             class_names=info.class_names,
             fingerprint=checkpoint.fingerprint,
             licence=info.licence,
-            precision='fp32',
+            precision=precision,
             image_size=size,
-            versions=versions_of('thermal_perception', 'torch', *graph_format.packages),
+            versions=versions_of('thermal_perception', 'torch', *graph_format.writers(precision)),
             graphs=tuple(graphs),
+            calibration=0 if samples is None else samples.images,
         )
         writer.finish(record)
     finally:
@@ -134,14 +147,76 @@ def graphs_of(system: System, size: tuple[int, int]) -> dict[Signature, str]:
 
     All cameras come first, then what is left when one of them fails.
     """
-    names: dict[Signature, str] = {}
+    return {signature: use.name for signature, use in _uses(system, size).items()}
+
+
+class _Use(NamedTuple):
+    """What a node may ask of a network."""
+
+    cameras: tuple[Modality, ...]
+    wanted: frozenset[Output]
+
+    @property
+    def name(self) -> str:
+        return f'{" + ".join(self.cameras)}: {" + ".join(sorted(self.wanted))}'
+
+
+def _uses(system: System, size: tuple[int, int]) -> dict[Signature, _Use]:
+    uses: dict[Signature, _Use] = {}
     for cameras in _subsets(system.cameras):
         frames = black_frames(cameras, size)
         for wanted in system.warm_ups:
             call = system.prepare(frames, wanted)
-            name = f'{" + ".join(cameras)}: {" + ".join(sorted(wanted))}'
-            names.setdefault(Signature.of(call.inputs, call.options), name)
-    return names
+            uses.setdefault(Signature.of(call.inputs, call.options), _Use(cameras, wanted))
+    return uses
+
+
+class _Samples:
+    """Inputs of a network, made of images.
+
+    Attributes:
+        images: how many images, or sets of them, the last graph was given.
+    """
+
+    def __init__(self, system: System, size: tuple[int, int], images: Images) -> None:
+        """Look at the first image.
+
+        Raises:
+            BackendError: if there is none, or it is of another size.
+        """
+        self.images = 0
+        self._system, self._size, self._given = system, size, images
+        self._uses = _uses(system, size)
+        if next(self(next(iter(self._uses))), None) is None:  # before networks are traced
+            raise BackendError('--calibrate: found no image, expected at least one')
+
+    def __call__(self, signature: Signature) -> Iterator[list[NDArray[Any]]]:
+        """Yield the inputs of a graph.
+
+        Raises:
+            BackendError: if an image is of another size.
+        """
+        self.images, use = 0, self._uses[signature]
+        for frames in self._given(use.cameras):
+            call = self._system.prepare(frames, use.wanted)
+            if Signature.of(call.inputs, call.options) != signature:
+                height, width = frames.leader.image.shape[:2]
+                raise BackendError(
+                    f'--calibrate: found {frames.frame_id} of {width} x {height} pixels, '
+                    f'expected {self._size[1]} x {self._size[0]}, see --size'
+                )
+            self.images += 1
+            yield [value.numpy() for value in call.inputs if value is not None]
+
+
+def _calibrated(checkpoint: Checkpoint) -> System:
+    if checkpoint.info.architecture == 'emiff':
+        raise BackendError(
+            f'{checkpoint.path}: found precision int8, which there is not for a vehicle and the '
+            'roadside: its 3D convolutions and the features it is sent cannot be calibrated by '
+            'images; expected fp32'
+        )
+    return make_system(checkpoint)
 
 
 def _subsets(cameras: tuple[Modality, ...]) -> Iterator[tuple[Any, ...]]:
