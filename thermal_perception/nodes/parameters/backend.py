@@ -35,8 +35,9 @@ class BackendParameters(ManagedParameters):
     precision: str = parameter(
         'auto',
         'Of the inner values of the network: fp32, bf16, fp16 (on a GPU), or auto: bf16 where '
-        'backend and device have it.',
-        choices=('auto', 'fp32', 'bf16', 'fp16'),
+        'backend and device have it; int8 for openvino and onnxruntime on a CPU, which needs the '
+        'folder that `thermal-perception export --precision int8` wrote.',
+        choices=('auto', 'fp32', 'bf16', 'fp16', 'int8'),
     )
     artefact: str = parameter(
         '',
