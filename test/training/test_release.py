@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import emiff, emiff_checkpoint
 import torch
 
 from thermal_perception.errors import CheckpointError, ConfigError
-from thermal_perception.models.checkpoint import load_checkpoint, save_random
+from thermal_perception.models.checkpoint import load_checkpoint, save_checkpoint, save_random
 from thermal_perception.models.record import CheckpointInfo
 from training import release
 
@@ -189,6 +190,15 @@ def test_release_with_another_overlap_is_another_model(tmp_path: Path, trained: 
     stale = write_result(tmp_path, fingerprint)
     with pytest.raises(ConfigError, match=f'expected {checkpoint.fingerprint!r}'):
         released(tmp_path, trained, '--suppress-iou', '0.6', '--metrics', f'val={stale}')
+
+
+def test_boxes_in_space_overlap_as_seen_from_above(tmp_path: Path):
+    with emiff_checkpoint(emiff(), (64, 96)) as checkpoint:
+        save_checkpoint(tmp_path / 'emiff.safetensors', checkpoint.state, checkpoint.info)
+    path = released(tmp_path, tmp_path / 'emiff.safetensors', '--suppress-iou', '0.1')
+    info = load_checkpoint(path).info
+    assert (info.config['nms_iou'], info.suppress_iou) == (0.1, 1.0)
+    assert '| overlap that makes a box a repetition | 0.1 |' in path.with_suffix('.md').read_text()
 
 
 @pytest.mark.parametrize('overlap', ['0', '60', '-0.5'])
