@@ -29,13 +29,15 @@ from thermal_perception.cli.benchmark.machine import describe_machine
 from thermal_perception.cli.benchmark.scene import colour_image, thermal_counts
 from thermal_perception.errors import BackendError, CheckpointError
 from thermal_perception.evaluation.image_files import thermal_frame
-from thermal_perception.models.checkpoint import load_checkpoint
+from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint
 from thermal_perception.perceive import Perceiver
 from thermal_perception.resources import shipped_weights
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from torch import nn
 
 MODELS = ('fusion_detr_lite', 'fusion_detr_r50', 'e2e_mfd_lite', 'rgbt_lite')
 SIZES = {'rgbt_lite': (480, 640)}
@@ -100,12 +102,20 @@ def frames_for(perceiver: Perceiver, size: tuple[int, int]) -> FrameSet:
     return FrameSet(thermal, rgb)
 
 
+class _Frozen(Checkpoint):
+    """Weights without gradients, which the counter of operations stumbles on."""
+
+    def make_model(self) -> nn.Module:
+        return super().make_model().requires_grad_(False)
+
+
 def perceivers_of(model: str, threads: int) -> list[Perceiver]:
     """Return a network on every run-time that is there, eager PyTorch first."""
     try:
         checkpoint = load_checkpoint(shipped_weights(model))
     except CheckpointError:
         checkpoint = random_checkpoint(model)
+    checkpoint = _Frozen(**vars(checkpoint))
     torch.set_num_threads(threads)
     found = []
     for backend, precision in RUNTIMES:

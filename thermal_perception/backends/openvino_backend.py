@@ -56,16 +56,21 @@ class OpenVino:
         parts = None if self.precision == 'fp32' else split(graph)
         if parts is None:
             return Compiled(self._runner(graph, self._floating), outputs)
-        coarse, fine = self._runner(parts.coarse, self._floating), self._runner(parts.fine, 'fp32')
+        coarse = self._runner(parts.coarse, self._floating, copies=False)
+        fine = self._runner(parts.fine, 'fp32')
 
         def run(arrays: list[NDArray[Any]]) -> Sequence[NDArray[Any]]:
             given = coarse(arrays)
-            found = (*given[parts.between :], *fine(given[: parts.between]))
+            own = (x.copy() for x in given[parts.between :])
+            found = (*own, *fine(given[: parts.between]))
             return [found[place] for place in parts.order]
 
         return Compiled(run, outputs)
 
-    def _runner(self, graph: Any, precision: str) -> Callable[[Any], Sequence[NDArray[Any]]]:
+    def _runner(
+        self, graph: Any, precision: str, *, copies: bool = True
+    ) -> Callable[[Any], Sequence[NDArray[Any]]]:
+        """Return what runs a graph; without copies the next call overwrites its results."""
         settings = {
             'INFERENCE_PRECISION_HINT': _HINTS[precision],
             'INFERENCE_NUM_THREADS': torch.get_num_threads(),
@@ -75,7 +80,8 @@ class OpenVino:
         request = self._core.compile_model(graph, 'CPU', settings).create_infer_request()
 
         def run(arrays: Any) -> Sequence[NDArray[Any]]:
-            return request.infer(list(arrays), share_inputs=True).to_tuple()
+            results = request.infer(list(arrays), share_inputs=True, share_outputs=not copies)
+            return results.to_tuple()
 
         return run
 

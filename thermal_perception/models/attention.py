@@ -96,11 +96,12 @@ class DeformableAttention(nn.Module):
 
     def value_map(self, memory: Tensor, size: tuple[int, int], padding: Tensor | None) -> Tensor:
         """Project (B, N, d) tokens to (B * heads, d / heads, H, W) values, zero where padded."""
-        # Channels first at once: compilers take longer to transpose the product than to make it.
-        value = self.value.weight @ memory.mT + self.value.bias[:, None]  # [B, d, N]
+        # As a convolution: compilers take longer to transpose a product than to make it.
+        tokens = memory.mT.unflatten(-1, size)
+        value = F.conv2d(tokens, self.value.weight[..., None, None], self.value.bias)
         if padding is not None:
-            value = value.masked_fill(padding.flatten(1)[:, None], 0.0)
-        return value.unflatten(1, (self.num_heads, -1)).flatten(0, 1).unflatten(-1, size)
+            value = value.masked_fill(padding[:, None], 0.0)
+        return value.unflatten(1, (self.num_heads, -1)).flatten(0, 1)
 
     def forward(self, query: Tensor, boxes_cxcywh_grid: Tensor, value_map: Tensor) -> Tensor:
         """Attend.
