@@ -416,6 +416,7 @@ def test_both_say_where_their_network_runs(link):
     link.graph.until(lambda: link.graph.value('features', 'backend') == 'torch fp32')
 
 
+@pytest.mark.slow
 def test_a_compiled_roadside_sends_and_says_what_runs(link, checkpoint):
     pytest.importorskip('openvino', reason='needs OpenVINO')
     link.roadside(

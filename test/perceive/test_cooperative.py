@@ -202,7 +202,7 @@ def test_a_compiled_roadside_sends_the_same(backend, moving, request):
 @pytest.mark.parametrize(
     ('backend', 'sees', 'level'),
     [
-        pytest.param('openvino', True, (4, 2), id='openvino, together'),
+        pytest.param('openvino', True, (4, 2), id='openvino, together', marks=SLOW),
         pytest.param('openvino', True, None, id='openvino, alone', marks=SLOW),
         pytest.param('openvino', False, (4, 0), id='openvino, the roadside alone', marks=SLOW),
         pytest.param('onnxruntime', True, (4, 2), id='onnxruntime, together', marks=SLOW),

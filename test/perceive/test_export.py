@@ -161,6 +161,7 @@ def test_images_that_are_padded_have_graphs_of_their_own(tmp_path: Path):
     assert whole.inputs[1] is None
 
 
+@pytest.mark.slow
 def test_labels_of_either_camera_come_from_the_artefact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -180,9 +181,8 @@ def test_labels_of_either_camera_come_from_the_artefact(
     assert perceiver.degraded == ''
 
 
-@pytest.mark.parametrize(
-    'architecture', ['e2e_mfd', pytest.param('rgbt_segmentation', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('architecture', ['e2e_mfd', 'rgbt_segmentation'])
 def test_networks_of_two_cameras_give_the_same_in_onnx_runtime(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str
 ):

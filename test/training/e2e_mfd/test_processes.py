@@ -19,6 +19,7 @@ def rows_of(output):
     return [row for row in rows if 'step' in row]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * DEADLINE_S)
 def test_two_processes_align_the_averaged_gradients(tmp_path, monkeypatch):
     monkeypatch.setattr(joint, 'noised_proposals', aligning_run.same_noise)
