@@ -112,6 +112,31 @@ def test_what_stands_in_padded_pixels_does_not_matter(tiny_model, changes):
 
 
 @every_kind
+@pytest.mark.parametrize('content', [(128, 192), (100, 150), (64, 192)])
+def test_where_images_end_may_be_told_before_they_are_there(tiny_model, boost, changes, content):
+    model = boost(tiny_model(**changes))
+    images = torch.rand(2, 1, 128, 192)
+    images[..., content[0] :, :] = 0.0
+    images[..., content[1] :] = 0.0
+    padding = torch.ones(2, 128, 192, dtype=torch.bool)
+    padding[:, : content[0], : content[1]] = False
+    with torch.no_grad():
+        masked, told = model(images, padding), model(images, content=content)
+    assert_close(told.logits, masked.logits, atol=1e-4, rtol=1e-4)
+    assert_close(told.boxes, masked.boxes, atol=1e-4, rtol=1e-4)
+
+
+def test_tokens_beyond_the_end_of_an_image_are_left_out(tiny_model):
+    model = tiny_model(**LITE)
+    seen = []
+    model.encoder[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    with torch.no_grad():
+        model(torch.rand(1, 1, 128, 192), content=(100, 150))
+    (tokens, _, size, padding), = seen
+    assert (size, tokens.shape[1], padding) == ((13, 19), 13 * 19, None)  # stride 8, partly valid
+
+
+@every_kind
 def test_an_image_that_is_all_padding_gives_finite_numbers(tiny_model, changes):
     model = tiny_model(**changes)
     padding = torch.ones(1, 64, 64, dtype=torch.bool)

@@ -10,7 +10,9 @@ from thermal_perception.errors import PreprocessError
 from thermal_perception.models.padding import (
     batch_norm,
     blank,
+    cells_of,
     enlarge,
+    padding_around,
     padding_at,
     reduce,
 )
@@ -32,6 +34,22 @@ def test_a_partly_padded_cell_counts_as_valid():
 
 def test_no_padding_stays_no_padding_at_any_size():
     assert padding_at(None, (2, 3)) is None
+
+
+@pytest.mark.parametrize('content', [(64, 96), (64, 65), (33, 96), (1, 1), (32, 64)])
+@pytest.mark.parametrize('size', [(64, 96), (8, 12), (4, 6), (2, 3)])
+def test_images_that_end_alike_have_cells_that_can_be_counted(content, size):
+    images = torch.zeros(2, 1, 64, 96)
+    padding = padding_around(content, images)
+    if content == (64, 96):
+        assert padding is None
+        assert cells_of(content, (64, 96), size) == size
+        return
+    assert torch.equal(padding, padded((64, 96), content, batch=2))
+    valid = ~padding_at(padding, size)
+    rows, columns = cells_of(content, (64, 96), size)
+    assert valid[:, :rows, :columns].all()
+    assert valid.sum() == 2 * rows * columns
 
 
 def test_blank_sets_padded_cells_to_zero():

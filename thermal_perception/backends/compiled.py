@@ -154,8 +154,8 @@ class CompiledBackend:
     def _untraced(self, signature: Signature) -> str:
         if self._artefact is None:
             return f'precision int8: {self.notes[-1]}'
-        shapes = ' and '.join('x'.join(map(str, k[0])) for k in signature.inputs if k is not None)
-        return f'precision int8: {self._artefact.folder} has no graph for inputs of {shapes}'
+        folder = self._artefact.folder
+        return f'precision int8: {folder} has no graph for inputs of {signature.text}'
 
     def _open(self, origin: Origin | None) -> None:
         if self.precision == 'int8':

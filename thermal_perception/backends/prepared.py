@@ -116,7 +116,6 @@ class PreparedBackend(ABC):
         if self._late:
             return
         self._late = True
-        shapes = ' and '.join('x'.join(map(str, k[0])) for k in signature.inputs if k is not None)
-        note = f'eager PyTorch runs what was not warmed up: inputs of {shapes}'
+        note = f'eager PyTorch runs what was not warmed up: inputs of {signature.text}'
         self.notes = (*self.notes, note)
         _log.warning('%s: %s', self.name, note)

@@ -26,6 +26,12 @@ class Signature(NamedTuple):
         kinds = tuple(None if x is None else (tuple(x.shape), x.dtype) for x in inputs)
         return cls(kinds, tuple(sorted(options.items())))
 
+    @property
+    def text(self) -> str:
+        """For messages, for example `1x1x512x640, content=(480, 640)`."""
+        shapes = ' and '.join('x'.join(map(str, k[0])) for k in self.inputs if k is not None)
+        return ', '.join([shapes, *(f'{name}={value}' for name, value in self.options)])
+
 
 class Traced(nn.Module):
     """The network with some inputs left out and switches set: tensors in, tensors out.

@@ -18,6 +18,7 @@ from thermal_perception.models.denoising import (
     Target,
 )
 from thermal_perception.models.neck import STRIDES, TokenMapNeck
+from thermal_perception.models.padding import cells_of, padding_around
 from thermal_perception.models.position import sine_boxes, sine_grid
 from thermal_perception.models.precise import precise
 from thermal_perception.models.transformer import DecoderLayer, EncoderLayer, Memory, MLP
@@ -145,6 +146,8 @@ class FusionDetr(nn.Module):
         images: Tensor,
         padding: Tensor | None = None,
         targets: Sequence[Target] | None = None,
+        *,
+        content: tuple[int, int] | None = None,
     ) -> FusionDetrOutput:
         """Detect.
 
@@ -152,8 +155,11 @@ class FusionDetr(nn.Module):
             images: (B, 1, H, W) or (B, 3, H, W) float in [0, 1], not normalised.
             padding: (B, H, W) bool, True where padded; None when no image is padded.
             targets: ground truth, one per image, to make denoising queries from.
+            content: (height, width) up to which every image is not padded, instead of `padding`.
+                The result is the same, sooner: the transformer leaves padded tokens out instead
+                of masking them, and a compiler knows the masks of the rest.
         """
-        memory, fusion = self._remember(images, padding)
+        memory, fusion = self._remember(images, padding, content)
         dense, selected = self._select(memory)
         denoising = self._denoising(targets)
         layers, noised = self.decoder(
@@ -194,11 +200,16 @@ class FusionDetr(nn.Module):
         self.to(like.device, like.dtype)
 
     def _remember(
-        self, images: Tensor, padding: Tensor | None
+        self, images: Tensor, padding: Tensor | None, content: tuple[int, int] | None = None
     ) -> tuple[Memory, FusionOutput | None]:
         """Return the encoded token map and how it was mixed."""
+        if content is not None:
+            padding = padding_around(content, images)
         features = self.backbone(self._normalise(images, padding))
         tokens, padding, fusion = self.neck(features, padding)
+        if content is not None:
+            height, width = cells_of(content, images.shape[-2:], tokens.shape[-2:])
+            tokens, padding = tokens[..., :height, :width], None
         return self._encode(tokens, padding, fusion), fusion
 
     def _normalise(self, images: Tensor, padding: Tensor | None) -> Tensor:

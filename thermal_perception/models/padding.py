@@ -27,6 +27,29 @@ def padding_at(padding: Tensor | None, size: Sequence[int]) -> Tensor | None:
     return resize_mask(padding, size)
 
 
+def padding_around(content: tuple[int, int], images: Tensor) -> Tensor | None:
+    """Return the padding of (B, C, H, W) images that all end at `content` (height, width)."""
+    if content == images.shape[-2:]:
+        return None
+    padding = torch.ones_like(images[:, 0], dtype=torch.bool)
+    padding[:, : content[0], : content[1]] = False
+    return padding
+
+
+def cells_of(
+    content: tuple[int, int], padded: Sequence[int], size: Sequence[int]
+) -> tuple[int, int]:
+    """Return how many (rows, columns) of a map of `size` are valid, as `padding_at` has it.
+
+    Args:
+        content: (height, width) up to which the images are not padded.
+        padded: (height, width) of the images.
+        size: (height, width) of the map.
+    """
+    rows, columns = (-(-c * cells // whole) for c, whole, cells in zip(content, padded, size))
+    return rows, columns
+
+
 def blank(x: Tensor, padding: Tensor | None, *, inplace: bool = False) -> Tensor:
     """Set padded cells of (B, C, h, w), which hold finite numbers, to zero.
 

@@ -60,7 +60,7 @@ class FusionDetrSystem(System):
         if frames.thermal is None:
             raise PreprocessError(f'{self._record.model}: found no thermal frame, expected one')
         prepared = self._preprocess(frames.thermal)
-        return Call((prepared.image, prepared.padding), {}, prepared.source_size)
+        return Call((prepared.image,), {'content': prepared.content_size}, prepared.source_size)
 
     @staticmethod
     def select(output: Any) -> Predictions:

@@ -12,7 +12,7 @@ from thermal_perception.postprocess import MIN_AREA_PX
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Hashable, Mapping
 
     from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.types import Modality, Output, Perception
@@ -36,12 +36,12 @@ class Call(NamedTuple):
 
     Attributes:
         inputs: tensors, or None for what is missing, in the order of its `forward`.
-        options: switches of its `forward` by name; another value may need another compiled graph.
+        options: arguments of its `forward` by name; another value may need another compiled graph.
         memo: what `finish` needs to find the way back.
     """
 
     inputs: tuple[Any, ...]
-    options: Mapping[str, bool]
+    options: Mapping[str, Hashable]
     memo: Any
 
 

@@ -83,11 +83,13 @@ class Prepared(NamedTuple):
         padding: (1, H, W) bool, True where padded; None if nothing is.
         source_size: (height, width) of the raw frame; with boxes relative to the unpadded image
             that is all it takes to get back.
+        content_size: (height, width) of it in the tensor, the rest is padded.
     """
 
     image: Tensor
     padding: Tensor | None
     source_size: tuple[int, int]
+    content_size: tuple[int, int]
 
 
 class Preprocess:
@@ -118,7 +120,7 @@ class Preprocess:
             target[:] = self.thermal(frame)
         else:
             target[:] = resize(self.thermal(frame), content)
-        return Prepared(torch.from_numpy(buffer)[None, None], self._padding, frame.size)
+        return Prepared(torch.from_numpy(buffer)[None, None], self._padding, frame.size, content)
 
     def thermal(
         self, frame: Frame, out: NDArray[np.float32] | None = None
