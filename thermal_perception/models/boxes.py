@@ -27,15 +27,25 @@ def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
 
 def area(boxes_xyxy: Tensor) -> Tensor:
     """Return (...) areas; boxes with a negative side count as empty."""
-    sides = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clamp(min=0)
-    return sides[..., 0] * sides[..., 1]
+    x1, y1, x2, y2 = boxes_xyxy.unbind(-1)
+    return _rectangle(x1, y1, x2, y2)
 
 
+def _rectangle(x1: Tensor, y1: Tensor, x2: Tensor, y2: Tensor) -> Tensor:
+    return (x2 - x1).clamp(min=0) * (y2 - y1).clamp(min=0)
+
+
+# Of many boxes with many, coordinates stay apart: compilers fuse what never was in one tensor.
 def _intersection(a: Tensor, b: Tensor) -> Tensor:
-    top_left = torch.maximum(a[..., :2], b[..., :2])
-    bottom_right = torch.minimum(a[..., 2:], b[..., 2:])
-    sides = (bottom_right - top_left).clamp(min=0)
-    return sides[..., 0] * sides[..., 1]
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.unbind(-1), b.unbind(-1)
+    top_left = torch.maximum(ax1, bx1), torch.maximum(ay1, by1)
+    return _rectangle(*top_left, torch.minimum(ax2, bx2), torch.minimum(ay2, by2))
+
+
+def _hull(a: Tensor, b: Tensor) -> Tensor:
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.unbind(-1), b.unbind(-1)
+    top_left = torch.minimum(ax1, bx1), torch.minimum(ay1, by1)
+    return _rectangle(*top_left, torch.maximum(ax2, bx2), torch.maximum(ay2, by2))
 
 
 def _iou_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,10 +56,7 @@ def _iou_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 def _giou(a: Tensor, b: Tensor) -> Tensor:
     iou, union = _iou_and_union(a, b)
-    top_left = torch.minimum(a[..., :2], b[..., :2])
-    bottom_right = torch.maximum(a[..., 2:], b[..., 2:])
-    sides = (bottom_right - top_left).clamp(min=0)
-    hull = sides[..., 0] * sides[..., 1]
+    hull = _hull(a, b)
     return iou - (hull - union) / hull.clamp(min=_EPS)
 
 
@@ -81,7 +88,8 @@ def distinct(boxes_xyxy: Tensor, iou: float, *, rounds: int = 8) -> Tensor:
     than `rounds`; beyond that a box far down its chain may be judged wrongly.
     """
     overlaps = pairwise_iou(boxes_xyxy, boxes_xyxy) > iou
-    beaten_by = overlaps.to(boxes_xyxy.dtype).tril(-1)  # [batch, box, better box]
+    better = torch.ones_like(overlaps[0]).tril(-1)  # [box, box before it]
+    beaten_by = (overlaps & better).to(boxes_xyxy.dtype)  # [batch, box, better box]
     kept = torch.ones_like(beaten_by[..., :1])
     for _ in range(rounds):
         kept = (beaten_by @ kept == 0).to(kept.dtype)

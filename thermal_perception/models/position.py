@@ -18,9 +18,13 @@ def _frequencies(features: int, like: Tensor) -> Tensor:
     return _TEMPERATURE ** (2 * torch.div(index, 2, rounding_mode='floor') / features)
 
 
-def _interleave(angles: Tensor) -> Tensor:
-    """Turn (..., F) angles into sine on even and cosine on odd features."""
-    return torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), dim=-1).flatten(-2)
+def _waves(values: Tensor, frequencies: Tensor) -> Tensor:
+    """Encode (...) values as (..., F): sine on even features, cosine on odd ones.
+
+    Cosines as sines of what is a quarter turn ahead: nothing has to be taken apart.
+    """
+    odd = torch.arange(len(frequencies), device=values.device) % 2
+    return (values[..., None] / frequencies + odd * (math.pi / 2)).sin()
 
 
 def sine_grid(padding: Tensor, channels: int) -> Tensor:
@@ -38,7 +42,7 @@ def sine_grid(padding: Tensor, channels: int) -> Tensor:
     y = y / (y[:, -1:, :] + 1e-6) * 2 * math.pi
     x = x / (x[:, :, -1:] + 1e-6) * 2 * math.pi
     frequencies = _frequencies(channels // 2, valid)
-    encoded = [_interleave(axis[..., None] / frequencies) for axis in (y, x)]
+    encoded = [_waves(axis, frequencies) for axis in (y, x)]
     return torch.cat(encoded, dim=-1).permute(0, 3, 1, 2)  # [batch, channels, height, width]
 
 
@@ -53,5 +57,5 @@ def sine_boxes(boxes_cxcywh_norm: Tensor, channels_each: int) -> Tensor:
         (..., 4 * channels_each) float32.
     """
     cx, cy, w, h = (boxes_cxcywh_norm.float() * 2 * math.pi).unbind(-1)
-    frequencies = _frequencies(channels_each, cx)
-    return torch.cat([_interleave(v[..., None] / frequencies) for v in (cy, cx, w, h)], dim=-1)
+    values = torch.stack((cy, cx, w, h), dim=-1)
+    return _waves(values, _frequencies(channels_each, values)).flatten(-2)
