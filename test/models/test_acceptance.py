@@ -150,8 +150,9 @@ def test_fact_12_one_channel_and_its_three_fold_copy_give_identical_output(tiny_
     grey = torch.rand(1, 1, 64, 96)
     with torch.no_grad():
         one, three = model(grey), model(grey.expand(-1, 3, -1, -1).contiguous())
-    assert torch.equal(one.logits, three.logits)
-    assert torch.equal(one.boxes, three.boxes)
+    # The stem sees one channel by a kernel of its own: the same sum in another order.
+    assert_close(one.logits, three.logits, atol=1e-5, rtol=1e-5)
+    assert_close(one.boxes, three.boxes, atol=1e-5, rtol=1e-5)
 
 
 def test_fact_13_the_scale_embedding_on_keys_of_the_decoder_cancels(tiny_model, boost):

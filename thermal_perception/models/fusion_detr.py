@@ -121,10 +121,6 @@ class FusionDetr(nn.Module):
             dilate=config.fusion == 'dc5',
             in_channels=1 if config.stem == 'sum' else 3,
         )
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer('mean', torch.tensor(self.backbone.mean)[:, None, None], False)
-        self.register_buffer('std', torch.tensor(self.backbone.std)[:, None, None], False)
         self.neck = TokenMapNeck(config, self.backbone.channels)
         self.encoder = nn.ModuleList(
             EncoderLayer(
@@ -205,18 +201,13 @@ class FusionDetr(nn.Module):
         """Return the encoded token map and how it was mixed."""
         if content is not None:
             padding = padding_around(content, images)
-        features = self.backbone(self._normalise(images, padding))
+        images = images if self.config.stem == 'copy' else images[:, :1]
+        features = self.backbone(self.backbone.normalise(images, padding))
         tokens, padding, fusion = self.neck(features, padding)
         if content is not None:
             height, width = cells_of(content, images.shape[-2:], tokens.shape[-2:])
             tokens, padding = tokens[..., :height, :width], None
         return self._encode(tokens, padding, fusion), fusion
-
-    def _normalise(self, images: Tensor, padding: Tensor | None) -> Tensor:
-        if self.config.stem == 'sum':
-            images = images[:, :1]  # three equal channels say nothing more
-        x = (images - self.mean) / self.std  # one channel broadcasts to three
-        return x if padding is None else x.masked_fill(padding[:, None], 0.0)
 
     def _encode(
         self, x: Tensor, padding: Tensor | None, fusion: FusionOutput | None

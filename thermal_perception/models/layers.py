@@ -118,14 +118,17 @@ class FoldingConv2d(nn.Conv2d):
         return self._conv_forward(x, weight, self.bias if bias is None else bias)
 
 
-def conv_bn(conv: nn.Conv2d, bn: FrozenBatchNorm2d, x: Tensor) -> Tensor:
+def conv_bn(
+    conv: nn.Conv2d, bn: FrozenBatchNorm2d, x: Tensor, kernel: Tensor | None = None
+) -> Tensor:
     """Apply a bias-free convolution and a frozen norm as one convolution.
 
     Folding the norm into the kernel on the fly saves one pass over the feature map, which is what
-    a CPU waits for; gradients reach the kernel and the norm's weight and bias as usual.
+    a CPU waits for; gradients reach the kernel and the norm's weight and bias as usual. `kernel`
+    stands for that of the convolution.
     """
     scale, shift = bn.scale_shift()
-    weight = conv.weight * scale[:, None, None, None]
+    weight = (conv.weight if kernel is None else kernel) * scale[:, None, None, None]
     if _is_matrix_product(conv, x):
         y = F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), shift)  # [batch, height, width, C]
         return y.permute(0, 3, 1, 2)

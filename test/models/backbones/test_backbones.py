@@ -244,6 +244,35 @@ def test_efficientnet_published_weights_load_and_see_something():
     assert all(torch.isfinite(f).all() and f.std() > 0.1 for f in features.values())
 
 
+def normalised(backbone, images):
+    mean, std = (torch.tensor(v)[:, None, None] for v in (backbone.mean, backbone.std))
+    return (images - mean) / std
+
+
+@pytest.mark.parametrize('name', ONE_OF_EACH)
+def test_grey_image_is_seen_as_three_equal_channels_to_the_border(name):
+    backbone = randomise(build(name))
+    grey = torch.rand(2, 1, 128, 96)
+    with torch.no_grad():
+        x = backbone.normalise(grey)
+        assert x.shape == (2, 2, 128, 96)
+        expected, found = backbone(normalised(backbone, grey.expand(-1, 3, -1, -1))), backbone(x)
+    assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('name', ONE_OF_EACH)
+def test_padding_is_seen_as_what_lies_beyond_the_border(name, channels):
+    backbone = randomise(build(name))
+    images = torch.rand(2, channels, 64, 96)
+    padding = torch.zeros(2, 64, 96, dtype=torch.bool)
+    padding[0, 40:], padding[1, :, 70:] = True, True
+    expected = normalised(backbone, images).masked_fill(padding[:, None], 0.0)
+    with torch.no_grad():
+        found = backbone(backbone.normalise(images, padding))
+        assert_close(found, backbone(expected), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize('name', ONE_OF_EACH)
 def test_one_channel_stem_equals_three_equal_channels_inside_the_image(name):
     three = randomise(build(name))
@@ -252,8 +281,7 @@ def test_one_channel_stem_equals_three_equal_channels_inside_the_image(name):
     grey = torch.rand(1, 1, 192, 192)
 
     def stem(backbone):
-        mean, std = (torch.tensor(v)[:, None, None] for v in (backbone.mean, backbone.std))
-        x = (grey - mean) / std
+        x = normalised(backbone, grey)
         if name == 'resnet18':
             return backbone.bn1(backbone.conv1(x))
         if name == 'efficientnet_lite0':

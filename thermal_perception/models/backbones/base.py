@@ -1,11 +1,14 @@
-"""What every backbone offers, and how its stem sees one channel instead of three."""
+"""What every backbone offers, and how its stem sees a grey image."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple, TYPE_CHECKING
 
+import torch
 from torch import nn
+
+from thermal_perception.models.padding import blank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,10 +48,46 @@ class Backbone(nn.Module, ABC):
         alone = in_channels == 1
         self.mean = (sum(self.rgb_mean) / 3,) if alone else self.rgb_mean
         self.std = (sum(self.rgb_std) / 3,) if alone else self.rgb_std
+        self._mean: Tensor
+        self._std: Tensor
+        self._keep_statistics()
+
+    def _keep_statistics(self) -> None:
+        """Take `mean` and `std` to the device of the network."""
+        for name, values in (('_mean', self.mean), ('_std', self.std)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def normalise(self, images: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Return what `forward` takes.
+
+        A stem of three channels does not need a grey image three times: with what each would be,
+        (x - mean) / std, its response is linear in x and in what is one inside the image and zero
+        where it is padded, as beyond its border. These two channels are returned, for which
+        `stem_kernel` has the kernel. In single precision that gives the same numbers.
+
+        Args:
+            images: (B, in_channels or 1, H, W) in 0..1.
+            padding: (B, H, W) bool, True where padded; None if nothing is.
+
+        Returns:
+            (B, in_channels or 2, H, W), zero where padded, channels last.
+        """
+        if images.shape[1] == self.in_channels:
+            x = (images - self._mean) / self._std
+        else:
+            x = torch.cat((images, torch.ones_like(images)), 1)
+        return blank(x.contiguous(memory_format=torch.channels_last), padding)
+
+    def stem_kernel(self, weight: Tensor, x: Tensor) -> Tensor:
+        """Return what stands for the (out, in_channels, k, k) stem before (B, C, H, W) images."""
+        if x.shape[1] == self.in_channels:
+            return weight
+        gain = weight / self._std
+        return torch.stack((gain.sum(1), -(gain * self._mean).sum(1)), 1)
 
     @abstractmethod
     def forward(self, x: Tensor) -> dict[int, Tensor]:
-        """Map normalised (B, in_channels, H, W) to the maps asked for, by stride.
+        """Map images, see `normalise`, to the maps asked for, by stride.
 
         With `dilate`, the map under 32 has stride 16.
         """

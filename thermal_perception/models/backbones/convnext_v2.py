@@ -172,7 +172,10 @@ class ConvNeXtV2(Backbone):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Return the maps asked for by stride; see `Backbone`."""
-        x = self.stem(x)
+        conv, norm = self.stem
+        assert isinstance(conv, nn.Conv2d)
+        kernel = self.stem_kernel(conv.weight, x)
+        x = norm(F.conv2d(x, kernel, conv.bias, stride=4))
         features = {}
         for index, stage in enumerate(self.stages):
             x = stage(x)

@@ -145,7 +145,8 @@ class EfficientNetLite0(Backbone):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Return the maps asked for by stride; see `Backbone`."""
-        x = _relu6(conv_bn(self._conv_stem, self._bn0, x))
+        kernel = self.stem_kernel(self._conv_stem.weight, x)
+        x = _relu6(conv_bn(self._conv_stem, self._bn0, x, kernel))
         features = {}
         for index, block in enumerate(self._blocks):
             x = block(x)

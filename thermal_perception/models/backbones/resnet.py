@@ -139,7 +139,8 @@ class ResNet(Backbone):
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
         """Return the maps asked for by stride; see `Backbone`."""
-        x = F.relu(conv_bn(self.conv1, self.bn1, x), inplace=True)
+        kernel = self.stem_kernel(self.conv1.weight, x)
+        x = F.relu(conv_bn(self.conv1, self.bn1, x, kernel), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         features = {}
         for index, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):

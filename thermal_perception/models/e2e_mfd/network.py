@@ -62,10 +62,6 @@ class E2eMfd(nn.Module):
             freeze_early=config.freeze_early,
             strides=_STRIDES,
         )
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer('mean', torch.tensor(self.backbone.mean)[:, None, None], False)
-        self.register_buffer('std', torch.tensor(self.backbone.std)[:, None, None], False)
         self.rgb_norms = OwnNorms(self.backbone) if config.own_norms else None
         self._join, cameras = (put_side_by_side, 2) if config.own_laterals else (add_up, 1)
         channels = {stride: cameras * count for stride, count in self.backbone.channels.items()}
@@ -130,8 +126,7 @@ class E2eMfd(nn.Module):
         """
         if thermal is None and rgb is None:
             raise ValueError('E2eMfd: found no image, expected thermal, rgb or both')
-        grey = None if thermal is None else thermal.expand(-1, 3, -1, -1)
-        return self._join(*self._maps(grey, rgb, padding), present)
+        return self._join(*self._maps(thermal, rgb, padding), present)
 
     def shared_parameters(self) -> Iterator[nn.Parameter]:
         """Yield what both tasks train: backbone and pyramid."""
@@ -142,33 +137,26 @@ class E2eMfd(nn.Module):
     def _maps(
         self, thermal: Tensor | None, rgb: Tensor | None, padding: Tensor | None
     ) -> tuple[dict[int, Tensor] | None, dict[int, Tensor] | None]:
-        """Return the backbone's maps of the (B, 3, H, W) thermal and colour images there are.
+        """Return the backbone's maps of the (B, 1 or 3, H, W) images there are.
 
         One after the other on a CPU, which is faster when the maps of one image fit into its
         caches; as one batch on a GPU, which has room, if nothing tells the cameras apart.
         """
         if thermal is not None and rgb is not None and thermal.is_cuda and not self.rgb_norms:
-            together = self.backbone(self._normalised(torch.cat((thermal, rgb)), padding))
+            both = torch.cat((thermal.expand_as(rgb), rgb))
+            twice = None if padding is None else padding.repeat(2, 1, 1)
+            together = self.backbone(self.backbone.normalise(both, twice))
             parts = {stride: x.chunk(2) for stride, x in together.items()}
             return {s: x[0] for s, x in parts.items()}, {s: x[1] for s, x in parts.items()}
         return (
-            None if thermal is None else self.backbone(self._normalised(thermal, padding)),
-            None if rgb is None else self._rgb_maps(self._normalised(rgb, padding)),
+            None if thermal is None else self.backbone(self.backbone.normalise(thermal, padding)),
+            None if rgb is None else self._rgb_maps(self.backbone.normalise(rgb, padding)),
         )
 
     def _rgb_maps(self, x: Tensor) -> dict[int, Tensor]:
         own: OwnNorms | None = self.rgb_norms
         maps: dict[int, Tensor] = own(self.backbone, x) if own else self.backbone(x)
         return maps
-
-    def _normalised(self, images: Tensor, padding: Tensor | None) -> Tensor:
-        """Normalise (B or 2 B, 3, H, W) images; what is padded becomes zero, as in training."""
-        x = (images - self.mean) / self.std
-        x = x.contiguous(memory_format=torch.channels_last)  # grey ones were expanded
-        if padding is None:
-            return x
-        repeated = padding.repeat(len(x) // len(padding), 1, 1)
-        return x.masked_fill(repeated[:, None], 0.0)
 
     def _fuse(
         self,

@@ -103,14 +103,10 @@ class Encoder(nn.Module):
             strides=STRIDES,
         )
         self.pyramid = FeaturePyramid(self.backbone.channels, config.width)
-        self._mean: Tensor
-        self._std: Tensor
-        self.register_buffer('_mean', _column(self.backbone.mean), persistent=False)
-        self.register_buffer('_std', _column(self.backbone.std), persistent=False)
 
     def forward(self, image: Tensor, strides: tuple[int, ...] = STRIDES) -> list[Tensor]:
         """Map (B, 3, H, W) in 0..1 to (B, width, H / s, W / s) of each stride s, finest first."""
-        features = self.backbone((image - self._mean) / self._std)
+        features = self.backbone(self.backbone.normalise(image))
         levels = self.pyramid(features, strides)
         return [levels[stride] for stride in strides]
 
@@ -394,7 +390,3 @@ def _neck(config: EmiffConfig) -> VoxelNeck | FlatNeck:
     if config.neck == 'flat':
         return FlatNeck(config.width, config.grid.counts[2], config.neck_widths)
     return VoxelNeck(config.neck_widths)
-
-
-def _column(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values)[:, None, None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast, Literal, TYPE_CHECKING
 
-import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
@@ -35,10 +34,7 @@ class Encoder(ConvNeXtV2):
         super().__init__(name, in_channels=len(mean), strides=STRIDES)
         self.tap_norms = nn.ModuleDict()  # the published network has none
         self.mean, self.std = mean, std
-        self._mean: Tensor
-        self._std: Tensor
-        self.register_buffer('_mean', torch.tensor(mean)[:, None, None], persistent=False)
-        self.register_buffer('_std', torch.tensor(std)[:, None, None], persistent=False)
+        self._keep_statistics()
 
     def forward(self, x: Tensor, padding: Tensor | None = None) -> dict[int, Tensor]:
         """Return the maps after each stage.
@@ -57,10 +53,6 @@ class Encoder(ConvNeXtV2):
             x = stage(x) if padding is None else _padded_stage(cast('Stage', stage), x, padding)
             features[stride] = x
         return features
-
-    def normalised(self, image: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) in 0..1."""
-        return (image - self._mean) / self._std
 
     def fold_stem(self, weight: Tensor) -> FoldedStem:
         """Sum a published (out, 3, k, k) stem over its channels.

@@ -8,7 +8,7 @@ from typing import NamedTuple, TYPE_CHECKING
 import torch
 from torch import nn, Tensor
 
-from thermal_perception.models.padding import blank, padding_at, reduce
+from thermal_perception.models.padding import padding_at, reduce
 from thermal_perception.models.rgbt_segmentation.decoder import Decoder
 from thermal_perception.models.rgbt_segmentation.encoders import Encoders, STRIDES
 from thermal_perception.models.rgbt_segmentation.frequency_fusion import FrequencyFusion
@@ -138,7 +138,7 @@ class RgbtSegmentation(nn.Module):
             if image is None:
                 inputs[camera] = like.new_zeros(len(like), encoder.in_channels, height, width)
                 continue
-            x = blank(encoder.normalised(reduce(image, factor, padding)), padding)
+            x = encoder.normalise(reduce(image, factor, padding), padding)
             if present is not None:
                 there = present[:, _CAMERAS.index(camera), None, None, None]
                 x = x.masked_fill(~there, 0.0)
