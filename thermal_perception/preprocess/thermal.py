@@ -29,6 +29,7 @@ import numpy as np
 
 from thermal_perception.config import from_mapping, to_mapping
 from thermal_perception.errors import ConfigError, PreprocessError
+from thermal_perception.preprocess.levels import Levels, quantise, stretch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,9 +43,6 @@ CELSIUS_ZERO_KELVIN = 273.15
 # Large frames give their percentiles and their median from a regular grid of at least this many
 # pixels: 0.05 ms instead of 3.9 ms at 640x512, and the rank is off by about 0.001.
 _SAMPLE_PIXELS = 16_384
-# Below this share of its magnitude, or below float32's normal range, a span is not signal.
-_RELATIVE_EPS = 1e-7
-_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +87,19 @@ class ThermalTransform(ABC):
         """
         clean = _replace_dead(_checked(image), self.dead_values, dead)
         result = _output_for(clean, out)
-        self._apply(clean, valid_bits, _ToKelvin(scale, offset, unit), result)
+        stretch(self._levels(clean, valid_bits, _ToKelvin(scale, offset, unit)), result)
         return result
+
+    def levels(self, frame: Frame) -> Levels:
+        """Do all but the last step for a decoded frame: `apply` is this, stretched.
+
+        Raises:
+            PreprocessError: see a call.
+        """
+        clean = _replace_dead(_checked(frame.image), self.dead_values, None)
+        return self._levels(
+            clean, frame.valid_bits, _ToKelvin(frame.scale, frame.offset, frame.unit)
+        )
 
     def apply(self, frame: Frame, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Transform a decoded frame, using its valid bits and unit."""
@@ -109,14 +118,8 @@ class ThermalTransform(ABC):
         return to_mapping(self)
 
     @abstractmethod
-    def _apply(
-        self,
-        image: NDArray[Any],
-        valid_bits: int | None,
-        to_kelvin: _ToKelvin,
-        out: NDArray[np.float32],
-    ) -> None:
-        """Write the transformed (H, W) uint8, uint16 or finite float32 image into `out`."""
+    def _levels(self, image: NDArray[Any], valid_bits: int | None, to_kelvin: _ToKelvin) -> Levels:
+        """Return what to stretch of an (H, W) uint8, uint16 or finite float32 image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,19 +128,13 @@ class Identity8(ThermalTransform):
 
     name: ClassVar[str] = 'identity8'
 
-    def _apply(
-        self,
-        image: NDArray[Any],
-        valid_bits: int | None,
-        to_kelvin: _ToKelvin,
-        out: NDArray[np.float32],
-    ) -> None:
+    def _levels(self, image: NDArray[Any], valid_bits: int | None, to_kelvin: _ToKelvin) -> Levels:
         if image.dtype != np.uint8 and valid_bits != 8:
             raise PreprocessError(
                 f'identity8: found {image.dtype} with {valid_bits} valid bits, expected 8 bits; '
                 'use percentile, window or fullscale for deeper images'
             )
-        _stretch(image, 0.0, 255.0, out)
+        return Levels(image, 0.0, 255.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,18 +153,12 @@ class Fullscale(ThermalTransform):
         if self.bits is not None and not 1 <= self.bits <= 32:
             raise ConfigError(f'fullscale: found bits {self.bits}, expected 1..32')
 
-    def _apply(
-        self,
-        image: NDArray[Any],
-        valid_bits: int | None,
-        to_kelvin: _ToKelvin,
-        out: NDArray[np.float32],
-    ) -> None:
+    def _levels(self, image: NDArray[Any], valid_bits: int | None, to_kelvin: _ToKelvin) -> Levels:
         bits = self.bits or valid_bits
         if bits is None and image.dtype.kind == 'f':
             raise PreprocessError(f'fullscale: found {image.dtype} of unknown depth, set bits')
         bits = bits or 8 * image.dtype.itemsize
-        _stretch(image, 0.0, float(2**bits - 1), out)
+        return Levels(image, 0.0, float(2**bits - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,17 +183,10 @@ class Window(ThermalTransform):
                 f'{self.name}: found low {self.low} and high {self.high}, expected low < high'
             )
 
-    def _apply(
-        self,
-        image: NDArray[Any],
-        valid_bits: int | None,
-        to_kelvin: _ToKelvin,
-        out: NDArray[np.float32],
-    ) -> None:
-        low, high = self.low, self.high
-        if self.unit == 'kelvin':
-            low, high = to_kelvin.counts_at(low), to_kelvin.counts_at(high)
-        _stretch(image, low, high, out)
+    def _levels(self, image: NDArray[Any], valid_bits: int | None, to_kelvin: _ToKelvin) -> Levels:
+        if self.unit == 'counts':
+            return Levels(image, self.low, self.high)
+        return Levels(image, to_kelvin.counts_at(self.low), to_kelvin.counts_at(self.high))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,15 +216,9 @@ class Percentile(ThermalTransform):
         """Refuse percentiles that are reversed or outside 0..100."""
         _check_percentiles(self.name, self.low_percentile, self.high_percentile)
 
-    def _apply(
-        self,
-        image: NDArray[Any],
-        valid_bits: int | None,
-        to_kelvin: _ToKelvin,
-        out: NDArray[np.float32],
-    ) -> None:
+    def _levels(self, image: NDArray[Any], valid_bits: int | None, to_kelvin: _ToKelvin) -> Levels:
         limits = frame_percentiles(image, self.low_percentile, self.high_percentile)
-        _stretch(image, *limits, out)
+        return Levels(image, *limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,22 +244,15 @@ class Clahe(Percentile):
         if min(self.tiles) < 1:
             raise ConfigError(f'clahe: found tiles {self.tiles}, expected at least (1, 1)')
 
-    def _apply(
-        self,
-        image: NDArray[Any],
-        valid_bits: int | None,
-        to_kelvin: _ToKelvin,
-        out: NDArray[np.float32],
-    ) -> None:
-        low, high = frame_percentiles(image, self.low_percentile, self.high_percentile)
-        if _is_flat(low, high):  # equalising a constant frame would make contrast from nothing
-            out.fill(0.0)
-            return
-        levels = _quantise(image, low, high, self.bits)
+    def _levels(self, image: NDArray[Any], valid_bits: int | None, to_kelvin: _ToKelvin) -> Levels:
+        levels = super()._levels(image, valid_bits, to_kelvin)
+        if levels.is_flat:  # equalising a constant frame would make contrast from nothing
+            return levels
+        steps = quantise(levels, self.bits)
         down, across = (min(t, n) for t, n in zip(self.tiles, image.shape, strict=True))
         # One object per call: cv2.CLAHE keeps buffers, so threads must not share it.
-        equalised = cv2.createCLAHE(self.clip_limit, (across, down)).apply(levels)
-        _stretch(equalised, 0.0, 2.0**self.bits - 1.0, out)
+        equalised = cv2.createCLAHE(self.clip_limit, (across, down)).apply(steps.image)
+        return steps._replace(image=equalised)
 
 
 THERMAL_TRANSFORMS: dict[str, type[ThermalTransform]] = {
@@ -368,35 +339,6 @@ class _ToKelvin:
             )
         offset = self.offset + (CELSIUS_ZERO_KELVIN if self.unit == 'celsius' else 0.0)
         return (kelvin - offset) / self.scale
-
-
-def _stretch(image: NDArray[Any], low: float, high: float, out: NDArray[np.float32]) -> None:
-    """Write clip((image - low) / (high - low), 0, 1), or zeros if the span is empty."""
-    span = high - low
-    if _is_flat(low, high):
-        out.fill(0.0)
-    elif image.dtype == np.uint8:
-        ramp = np.clip((np.arange(256) - low) / span, 0.0, 1.0)
-        cv2.LUT(image, ramp.astype(np.float32), dst=out)
-    else:  # subtract first: values may be large and close together
-        with np.errstate(over='ignore'):  # infinity is clipped below
-            np.subtract(image, np.float32(low), out=out, dtype=np.float32)
-            np.multiply(out, np.float32(1.0 / span), out=out)
-        np.clip(out, 0.0, 1.0, out=out)
-
-
-def _quantise(image: NDArray[Any], low: float, high: float, bits: int) -> NDArray[Any]:
-    """Round the stretched image to uint8 or uint16 levels; `low` and `high` must differ."""
-    full = 2.0**bits - 1.0
-    unit = np.empty(image.shape, np.float32)
-    _stretch(image, low, high, unit)
-    depth = cv2.CV_8U if bits == 8 else cv2.CV_16U
-    return np.asarray(cv2.addWeighted(unit, full, unit, 0.0, 0.0, dtype=depth))  # rounds
-
-
-def _is_flat(low: float, high: float) -> bool:
-    """True if a span is rounding rather than signal."""
-    return abs(high - low) <= max(_TINY, _RELATIVE_EPS * max(abs(low), abs(high)))
 
 
 def _sample(image: NDArray[Any]) -> NDArray[np.generic]:
