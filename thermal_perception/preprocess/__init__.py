@@ -6,7 +6,9 @@ from thermal_perception.preprocess.image import (
     PreprocessConfig,
     ThermalTransformConfig,
 )
+from thermal_perception.preprocess.on_device import TakesRaw
 from thermal_perception.preprocess.pair import PairPreprocess, PreparedPair
+from thermal_perception.preprocess.raw import RawImage, RawPair, RawPairPreprocess, RawPreprocess
 from thermal_perception.preprocess.thermal import (
     dataset_window_limits,
     default_transform_name,
@@ -23,7 +25,12 @@ __all__ = [
     'Prepared',
     'Preprocess',
     'PreprocessConfig',
+    'RawImage',
+    'RawPair',
+    'RawPairPreprocess',
+    'RawPreprocess',
     'THERMAL_TRANSFORMS',
+    'TakesRaw',
     'ThermalTransform',
     'ThermalTransformConfig',
     'ViewConfig',

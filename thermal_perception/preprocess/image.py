@@ -91,6 +91,11 @@ class Prepared(NamedTuple):
     source_size: tuple[int, int]
     content_size: tuple[int, int]
 
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What a network takes that is told the content's size, in its order."""
+        return (self.image,)
+
 
 class Preprocess:
     """Turns frames into model input; not thread-safe, because it reuses its buffer."""
@@ -110,7 +115,7 @@ class Preprocess:
         Raises:
             PreprocessError: if the frame is not one grey image of usable size.
         """
-        _check(frame)
+        check_thermal(frame)
         content = self.config.resized(frame.size)
         buffer = self._buffer_for(content)
         target = buffer[: content[0], : content[1]]
@@ -122,13 +127,14 @@ class Preprocess:
             target[:] = resize(self.thermal(frame), content)
         return Prepared(torch.from_numpy(buffer)[None, None], self._padding, frame.size, content)
 
-    def thermal(
-        self, frame: Frame, out: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def thermal(self, frame: Frame, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Apply the thermal transform for the frame's depth: (H, W) float32 in 0..1."""
+        return self.transform_of(frame).apply(frame, out=out)
+
+    def transform_of(self, frame: Frame) -> ThermalTransform:
+        """Return the thermal transform for the frame's depth."""
         deep = frame.image.dtype != np.uint8
-        transform = self._transform_16bit if deep else self._transform_8bit
-        return transform.apply(frame, out=out)
+        return self._transform_16bit if deep else self._transform_8bit
 
     def _buffer_for(self, content: tuple[int, int]) -> NDArray[np.float32]:
         padded = self.config.padded(content)
@@ -139,11 +145,17 @@ class Preprocess:
         return self._buffer
 
 
-def padding_of(content: tuple[int, int], padded: tuple[int, int]) -> Tensor | None:
-    """Return (1, H, W) bool, True right of and below the content; None if nothing is padded."""
+def padding_of(
+    content: tuple[int, int],
+    padded: tuple[int, int],
+    *,
+    batch: int = 1,
+    device: torch.device | None = None,
+) -> Tensor | None:
+    """Return (B, H, W) bool, True right of and below the content; None if nothing is padded."""
     if padded == content:
         return None
-    padding = torch.ones((1, *padded), dtype=torch.bool)
+    padding = torch.ones((batch, *padded), dtype=torch.bool, device=device)
     padding[:, : content[0], : content[1]] = False
     return padding
 
@@ -156,7 +168,12 @@ def resize(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
     return resized
 
 
-def _check(frame: Frame) -> None:
+def check_thermal(frame: Frame) -> None:
+    """Refuse what is no grey image of usable size.
+
+    Raises:
+        PreprocessError: if it is none.
+    """
     shape = frame.image.shape
     if frame.image.ndim != 2 or min(shape) < 1 or max(shape) > MAX_SIDE:
         raise PreprocessError(

@@ -38,6 +38,11 @@ class PreparedPair(NamedTuple):
     source_size: tuple[int, int]
     content_size: tuple[int, int]
 
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What the network takes, in its order."""
+        return self.thermal, self.rgb, self.padding
+
 
 class PairPreprocess:
     """Turns sets of frames into model input; not thread-safe, because it reuses its buffers."""
@@ -62,7 +67,7 @@ class PairPreprocess:
             assert frames.thermal is not None  # a set holds at least one
             prepared = self._thermal(frames.thermal)
             return PreparedPair(prepared.image, None, prepared.padding, size, content)
-        _check_rgb(frames.rgb, size)
+        check_rgb(frames.rgb, size)
         rgb = self._rgb(frames.rgb, content)
         if frames.thermal is None:
             padding = padding_of(content, self.config.padded(content))
@@ -89,7 +94,12 @@ def _sized(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size[::-1], interpolation=interpolation), np.uint8)
 
 
-def _check_rgb(frame: Frame, size: tuple[int, int]) -> None:
+def check_rgb(frame: Frame, size: tuple[int, int]) -> None:
+    """Refuse what is no colour image registered to a leading one of (height, width).
+
+    Raises:
+        PreprocessError: if it is none.
+    """
     image = frame.image
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise PreprocessError(
