@@ -1,7 +1,11 @@
-"""Networks that a CUDA graph can hold: all they make while they run, they make on the device."""
+"""Networks that a CUDA graph can hold: all they make while they run, they make on the device.
+
+With their preprocessing or without.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 import traceback
 
@@ -54,17 +58,23 @@ class Copies(TorchFunctionMode):
 def place():
     """Return the line of our networks that is being run."""
     frames = traceback.extract_stack()
-    return next(f'{f.filename}:{f.lineno}' for f in reversed(frames) if '/models/' in f.filename)
+    ours = (
+        f for f in reversed(frames) if '/models/' in f.filename or '/preprocess/' in f.filename
+    )
+    return next(f'{f.filename}:{f.lineno}' for f in ours)
 
 
 @pytest.mark.parametrize('name', ['fusion_detr_lite', 'e2e_mfd_lite', 'rgbt_lite'])
-def test_networks_make_no_tensors_in_host_memory(name):
+@pytest.mark.parametrize('prepare_on', ['host', 'device'])
+def test_networks_make_no_tensors_in_host_memory(name, prepare_on):
     checkpoint = load_checkpoint(WEIGHTS / f'{name}.safetensors')
-    system = make_system(checkpoint, Limits())
-    model = checkpoint.make_model().eval().to('meta')
+    settings = {**checkpoint.info.preprocess, 'short_side': 240}  # something to be resized
+    checkpoint = replace(checkpoint, info=replace(checkpoint.info, preprocess=settings))
+    system = make_system(checkpoint, Limits(), raw=prepare_on == 'device')
+    network = system.network(checkpoint.make_model()).eval().to('meta')
     for wanted in system.warm_ups:
         call = system.prepare(black_frames(system.cameras, (256, 320)), wanted)
         inputs = [None if x is None else x.to('meta') for x in call.inputs]
         with torch.no_grad(), HostMemory() as memory, Copies() as copies:
-            model(*inputs, **call.options)
+            network(*inputs, **call.options)
         assert memory.found + copies.found == []

@@ -82,6 +82,15 @@ def test_named_tuples_within_tuples_keep_their_kind():
     assert found[1] is None
 
 
+def test_raw_images_reach_the_network_as_they_are():
+    class _Strides(nn.Module):
+        def forward(self, image: Tensor, colours: Tensor) -> Tensor:
+            return torch.tensor([image.stride(1), colours.stride(1)])
+
+    given = torch.ones(1, 3, 4, 5), torch.ones(1, 4, 5, 3, dtype=torch.uint8)
+    assert TorchBackend(_Strides(), 'cpu')(*given).tolist() == [1, 15]  # one is channels last
+
+
 def test_error_that_surfaces_when_results_are_fetched_belongs_to_the_run():
     backend = TorchBackend(_FailsLate(), 'cpu')
     backend.device = 'cuda'
@@ -118,6 +127,9 @@ def _call_without_copy(backend: TorchBackend) -> None:
     class _Anywhere:
         def dim(self) -> int:
             return 4
+
+        def is_floating_point(self) -> bool:
+            return True
 
         def to(self, *args: object, **kwargs: object) -> _Anywhere:
             return self

@@ -9,6 +9,7 @@ from thermal_perception.backends.choice import (
     choose_backend,
     cpu_threads,
     make_backend,
+    PYTORCH_BACKENDS,
 )
 from thermal_perception.backends.cuda_graph_backend import CudaGraphBackend
 from thermal_perception.backends.onnxruntime_backend import OnnxRuntimeBackend
@@ -25,6 +26,7 @@ __all__ = [
     'OnnxRuntimeBackend',
     'OpenVinoBackend',
     'Origin',
+    'PYTORCH_BACKENDS',
     'TensorRtBackend',
     'TorchBackend',
     'TorchCompileBackend',

@@ -33,6 +33,8 @@ BACKENDS = (
     'onnxruntime',
     'tensorrt',
 )
+# Those that run the module itself, whatever it takes, and not a graph that others have compiled.
+PYTORCH_BACKENDS = ('torch', 'cuda_graph', 'torch_compile')
 _log = logging.getLogger(__name__)
 
 

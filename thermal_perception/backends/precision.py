@@ -6,7 +6,7 @@ from typing import Any, TYPE_CHECKING
 
 import torch
 
-from thermal_perception.backends.torch_backend import each
+from thermal_perception.backends.torch_backend import each, is_map
 from thermal_perception.errors import BackendError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _multiplies_bf16(device: str) -> bool:
 
 
 def _channels_last(value: Tensor) -> Tensor:
-    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+    return value.contiguous(memory_format=torch.channels_last) if is_map(value) else value
 
 
 def _plain(value: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ class TorchBackend:
             raise _translated(error, self.device) from error
 
     def _moved(self, value: Tensor) -> Tensor:
-        if value.dim() == 4:
+        if is_map(value):
             return value.to(self.device, memory_format=torch.channels_last)
         return value.to(self.device)
 
@@ -86,7 +86,8 @@ class TorchBackend:
         Errors of a GPU surface when its results are fetched, so that belongs to the run.
 
         Args:
-            inputs: of the network; images (B, C, H, W) float32, padding (B, H, W) bool.
+            inputs: of the network; images (B, C, H, W) float32, padding (B, H, W) bool, or raw
+                images of integers.
             options: switches of its `forward`.
 
         Returns:
@@ -100,6 +101,11 @@ class TorchBackend:
             return to_cpu(self._select(self._model(*moved, **options)))
         except (OutOfMemoryError, RuntimeError) as error:
             raise _translated(error, self.device) from error
+
+
+def is_map(value: Tensor) -> bool:
+    """Tell whether an input is (B, C, H, W), to be laid out channels last; raw images are not."""
+    return value.dim() == 4 and value.is_floating_point()
 
 
 def everything(output: Any) -> Any:

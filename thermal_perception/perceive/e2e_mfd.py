@@ -6,10 +6,9 @@ from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
-from thermal_perception.config import from_mapping
 from thermal_perception.perceive.system import Call, System
 from thermal_perception.postprocess import fused_image, top_detections
-from thermal_perception.preprocess import PairPreprocess, PreprocessConfig
+from thermal_perception.preprocess import PairPreprocess, RawPairPreprocess
 from thermal_perception.preprocess.image import resize
 from thermal_perception.types import Detections, FusedImage, Perception
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.perceive.system import Limits
-    from thermal_perception.preprocess import PreparedPair
     from thermal_perception.types import FrameSet, Modality, Output
 
 
@@ -39,7 +37,7 @@ class Found(NamedTuple):
 
 
 class _Memo(NamedTuple):
-    prepared: PreparedPair
+    content_size: tuple[int, int]
     colour: bool
 
 
@@ -55,11 +53,13 @@ class E2eMfdSystem(System):
     )
     kinds: ClassVar[tuple[type[Any], ...]] = (Found,)
 
-    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
-        """Read the settings of a checkpoint that lies at `where`."""
-        self._record, self._limit = record, limits.max_detections
-        self._preprocess = PairPreprocess(
-            from_mapping(PreprocessConfig, record.preprocess, where=where)
+    def __init__(
+        self, record: CheckpointInfo, *, limits: Limits, where: str, raw: bool = False
+    ) -> None:
+        """Read the settings of a checkpoint; see `System`."""
+        super().__init__(record, limits=limits, where=where, raw=raw)
+        self._preprocess: PairPreprocess | RawPairPreprocess = (
+            RawPairPreprocess(self._config) if raw else PairPreprocess(self._config)
         )
 
     def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:
@@ -69,8 +69,8 @@ class E2eMfdSystem(System):
             'fuse': not {'fused_image', 'fused_grey'}.isdisjoint(wanted),
             'detect': 'detections' in wanted,
         }
-        memo = _Memo(pair, 'fused_image' in wanted)
-        return Call((pair.thermal, pair.rgb, pair.padding), options, memo)
+        memo = _Memo(pair.content_size, 'fused_image' in wanted)
+        return Call(pair.inputs, options, memo)
 
     @staticmethod
     def select(output: Any) -> Found:
@@ -99,7 +99,7 @@ class E2eMfdSystem(System):
             class_names=self._record.class_names,
             stamp_ns=frames.stamp_ns,
             frame_id=frames.frame_id,
-            limit=self._limit,
+            limit=self._limits.max_detections,
             suppress_iou=self._record.suppress_iou,
         )
 
@@ -108,7 +108,7 @@ def _fused(found: Found, memo: _Memo, frames: FrameSet, index: int) -> FusedImag
     """Return the fused image in pixels of the leading frame, in colour if asked and known."""
     if found.fused is None:
         return None
-    height, width = memo.prepared.content_size
+    height, width = memo.content_size
     brightness = np.ascontiguousarray(found.fused[index, 0, :height, :width].float().numpy())
     if brightness.shape != frames.leader.size:
         brightness = resize(brightness, frames.leader.size)

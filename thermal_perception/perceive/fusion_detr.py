@@ -11,7 +11,7 @@ from thermal_perception.models.fusion import FusionOutput
 from thermal_perception.models.fusion_detr import fusion_strides
 from thermal_perception.perceive.system import Call, System
 from thermal_perception.postprocess import top_detections
-from thermal_perception.preprocess import Preprocess, PreprocessConfig
+from thermal_perception.preprocess import Preprocess, RawPreprocess
 from thermal_perception.types import FusionWeights, Perception
 
 if TYPE_CHECKING:
@@ -43,16 +43,18 @@ class FusionDetrSystem(System):
 
     kinds: ClassVar[tuple[type[Any], ...]] = (Predictions, FusionOutput)
 
-    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
-        """Read the settings of a checkpoint that lies at `where`."""
+    def __init__(
+        self, record: CheckpointInfo, *, limits: Limits, where: str, raw: bool = False
+    ) -> None:
+        """Read the settings of a checkpoint; see `System`."""
+        super().__init__(record, limits=limits, where=where, raw=raw)
         config = from_mapping(FusionDetrConfig, record.config, where=where)
         self.strides = fusion_strides(config)
-        self._record, self._limit = record, limits.max_detections
         self._activation: Literal['softmax', 'sigmoid'] = (
             'softmax' if config.class_loss == 'softmax' else 'sigmoid'
         )
-        self._preprocess = Preprocess(
-            from_mapping(PreprocessConfig, record.preprocess, where=where)
+        self._preprocess: Preprocess | RawPreprocess = (
+            RawPreprocess(self._config) if raw else Preprocess(self._config)
         )
 
     def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:
@@ -60,7 +62,8 @@ class FusionDetrSystem(System):
         if frames.thermal is None:
             raise PreprocessError(f'{self._record.model}: found no thermal frame, expected one')
         prepared = self._preprocess(frames.thermal)
-        return Call((prepared.image,), {'content': prepared.content_size}, prepared.source_size)
+        options = {'content': prepared.content_size}
+        return Call(prepared.inputs, options, prepared.source_size)
 
     @staticmethod
     def select(output: Any) -> Predictions:
@@ -82,7 +85,7 @@ class FusionDetrSystem(System):
             class_names=self._record.class_names,
             stamp_ns=frames.stamp_ns,
             frame_id=frames.frame_id,
-            limit=self._limit,
+            limit=self._limits.max_detections,
             suppress_iou=self._record.suppress_iou,
         )
         return Perception(detections, fusion=_fusion_weights(found.fusion, index, self.strides))

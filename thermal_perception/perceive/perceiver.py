@@ -11,7 +11,12 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 
 import torch
 
-from thermal_perception.backends import make_backend, Origin
+from thermal_perception.backends import (
+    choose_backend,
+    make_backend,
+    Origin,
+    PYTORCH_BACKENDS,
+)
 from thermal_perception.backends.tracing import Signature
 from thermal_perception.errors import BackendError
 from thermal_perception.models.checkpoint import load_checkpoint
@@ -70,9 +75,11 @@ class Perceiver(Running):
         precision: str = 'auto',
         live: bool = False,
         artefact: Path | None = None,
+        prepare_on: str = 'auto',
     ) -> None:
         """Build the network on the device; see `load` for the arguments."""
-        self._system = make_system(checkpoint, Limits(max_detections, min_area_px))
+        raw = _takes_raw(prepare_on, device, backend)
+        self._system = make_system(checkpoint, Limits(max_detections, min_area_px), raw=raw)
         model = checkpoint.make_model()
         record = checkpoint.info
         self.info = ModelInfo(
@@ -112,6 +119,7 @@ class Perceiver(Running):
         precision: str = 'auto',
         live: bool = False,
         artefact: Path | None = None,
+        prepare_on: str = 'auto',
     ) -> Perceiver:
         """Load a checkpoint.
 
@@ -128,10 +136,13 @@ class Perceiver(Running):
             precision: of the backend: `auto`, `fp32`, `bf16`, or `fp16` on a GPU.
             live: a robot waits for the results: after `warm_up`, no frame waits for a compiler.
             artefact: folder that `export` wrote; None takes that beside the checkpoint, if any.
+            prepare_on: where pixels become the network's input: `host`, `device` (that of the
+                network, which PyTorch then has to run), or `auto`, the device if it is a GPU.
 
         Raises:
             CheckpointError: if the file is missing, damaged, or not for this package.
-            BackendError: if the device is not there and falling back is not allowed.
+            BackendError: if the device is not there and falling back is not allowed, or the
+                backend cannot prepare images.
         """
         if num_threads is not None:
             torch.set_num_threads(num_threads)
@@ -145,6 +156,7 @@ class Perceiver(Running):
             precision=precision,
             live=live,
             artefact=artefact,
+            prepare_on=prepare_on,
         )
 
     @property
@@ -284,13 +296,14 @@ class Perceiver(Running):
         return time.perf_counter() - started
 
     def _start(self, model: torch.nn.Module, device: str, **choice: Any) -> Backend:
+        network = self._system.network(model)
         try:
-            return make_backend(model, device, self._system.select, **choice)
+            return make_backend(network, device, self._system.select, **choice)
         except BackendError as error:
             if not (self._fallback_to_cpu and error.recoverable):
                 raise
             self._degraded = f'running on the CPU: {error}'
-            return make_backend(model, 'cpu', self._system.select)
+            return make_backend(network, 'cpu', self._system.select)
 
     def _run(self, call: Call) -> Any:
         try:
@@ -299,7 +312,8 @@ class Perceiver(Running):
             if not (self._fallback_to_cpu and error.recoverable and self._spare):
                 raise
             model, self._spare = self._spare.make_model(), None
-            self._backend = make_backend(model, 'cpu', self._system.select)
+            network = self._system.network(model)  # which takes what was prepared for the other
+            self._backend = make_backend(network, 'cpu', self._system.select)
             self._degraded = f'running on the CPU: {error}'
             self.batches = Batches(problem=f'measured on {self._degraded}')
             return self._backend(*call.inputs, **call.options)
@@ -308,6 +322,22 @@ class Perceiver(Running):
         inputs = zip(*(ready.call.inputs for ready in together))
         joined = [None if parts[0] is None else torch.cat(parts) for parts in inputs]
         return self._backend(*joined, **together[0].call.options)
+
+
+def _takes_raw(prepare_on: str, device: str, backend: str) -> bool:
+    """Tell whether the network gets raw images, to prepare them where it runs; see `load`."""
+    if prepare_on not in ('auto', 'host', 'device'):
+        raise BackendError(f'prepare_on: found {prepare_on!r}, expected auto, host or device')
+    on_gpu = device != 'cpu' and torch.cuda.is_available()
+    if prepare_on == 'host' or (prepare_on == 'auto' and not on_gpu):
+        return False
+    chosen = choose_backend(device).backend if backend == 'auto' else backend
+    if prepare_on == 'device' and chosen not in PYTORCH_BACKENDS:
+        raise BackendError(
+            f'prepare_on: found device with the backend {chosen}, expected auto or host, or a '
+            f'backend of {", ".join(PYTORCH_BACKENDS)}'
+        )
+    return chosen in PYTORCH_BACKENDS
 
 
 def _outcome(make: Callable[[], Perception]) -> Perception | Exception:

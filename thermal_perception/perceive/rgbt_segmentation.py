@@ -12,7 +12,7 @@ from thermal_perception.models.rgbt_segmentation.config import RgbtSegmentationC
 from thermal_perception.models.rgbt_segmentation.network import cell_side, smallest_side
 from thermal_perception.perceive.system import Call, System
 from thermal_perception.postprocess import find_components, label_map
-from thermal_perception.preprocess import PairPreprocess, PreprocessConfig
+from thermal_perception.preprocess import PairPreprocess, RawPairPreprocess
 from thermal_perception.types import Detections, Perception, SegmentationMask
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.perceive.system import Limits
-    from thermal_perception.preprocess import PreparedPair
     from thermal_perception.types import FrameSet, Modality, Output
 
 
@@ -37,7 +36,7 @@ class Pixels(NamedTuple):
 
 
 class _Memo(NamedTuple):
-    prepared: PreparedPair
+    content_size: tuple[int, int]
     wanted: frozenset[Output]
 
 
@@ -48,23 +47,26 @@ class RgbtSegmentationSystem(System):
     warm_ups: ClassVar[tuple[frozenset[Output], ...]] = (outputs,)
     kinds: ClassVar[tuple[type[Any], ...]] = (Pixels,)
 
-    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
-        """Read the settings of a checkpoint that lies at `where`."""
+    def __init__(
+        self, record: CheckpointInfo, *, limits: Limits, where: str, raw: bool = False
+    ) -> None:
+        """Read the settings of a checkpoint; see `System`."""
+        super().__init__(record, limits=limits, where=where, raw=raw)
         config = from_mapping(RgbtSegmentationConfig, record.config, where=where)
         self.cameras: tuple[Modality, ...] = (
             ('thermal', 'rgb') if config.cameras == 'both' else (config.cameras,)
         )
-        self._record, self._limits = record, limits
         self._countable = countable_labels(record.class_names)
         self._smallest = smallest_side(config)
         self._cell = cell_side(config)
-        preprocess = from_mapping(PreprocessConfig, record.preprocess, where=where)
-        if preprocess.pad_multiple % self._cell:
+        if self._config.pad_multiple % self._cell:
             raise ConfigError(
-                f'{where}: found pad_multiple {preprocess.pad_multiple}, expected a multiple of '
+                f'{where}: found pad_multiple {self._config.pad_multiple}, expected a multiple of '
                 f'{self._cell}'
             )
-        self._preprocess = PairPreprocess(preprocess)
+        self._preprocess: PairPreprocess | RawPairPreprocess = (
+            RawPairPreprocess(self._config) if raw else PairPreprocess(self._config)
+        )
 
     def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:
         """Bring the frames to the network's input; see `System`."""
@@ -74,9 +76,9 @@ class RgbtSegmentationSystem(System):
                 'one'
             )
         pair = self._preprocess(frames if 'rgb' in self.cameras else replace(frames, rgb=None))
-        self._check_size(pair)
-        memo = _Memo(pair, self.outputs.intersection(wanted))
-        return Call((pair.thermal, pair.rgb, pair.padding), {'enlarge': False}, memo)
+        self._check_size(pair.source_size, pair.content_size)
+        memo = _Memo(pair.content_size, self.outputs.intersection(wanted))
+        return Call(pair.inputs, {'enlarge': False}, memo)
 
     @staticmethod
     def select(output: Any) -> Pixels:
@@ -90,17 +92,17 @@ class RgbtSegmentationSystem(System):
         nothing = Perception(Detections.none(names, frames.leader))
         if not memo.wanted:
             return nothing
-        prepared, logits = memo.prepared, found.logits[index].float()
-        labels = label_map(logits, self._cell, prepared.content_size, prepared.source_size)
+        logits = found.logits[index].float()
+        labels = label_map(logits, self._cell, memo.content_size, frames.leader.size)
         mask = SegmentationMask(labels, names, frames.stamp_ns, frames.frame_id)
         if 'detections' not in memo.wanted:
             return replace(nothing, segmentation=mask)
-        return Perception(self._objects(mask, logits, prepared), segmentation=mask)
+        return Perception(self._objects(mask, logits, memo.content_size), segmentation=mask)
 
     def _objects(
-        self, mask: SegmentationMask, logits: Tensor, prepared: PreparedPair
+        self, mask: SegmentationMask, logits: Tensor, content_size: tuple[int, int]
     ) -> Detections:
-        height, width = (-(-length // self._cell) for length in prepared.content_size)
+        height, width = (-(-length // self._cell) for length in content_size)
         shares = logits[:, :height, :width].softmax(0).numpy()
         return find_components(
             mask,
@@ -110,12 +112,11 @@ class RgbtSegmentationSystem(System):
             limit=self._limits.max_detections,
         )
 
-    def _check_size(self, pair: PreparedPair) -> None:
-        images = [image for image in (pair.thermal, pair.rgb) if image is not None]
-        height, width = images[0].shape[-2:]
+    def _check_size(self, source_size: tuple[int, int], content_size: tuple[int, int]) -> None:
+        height, width = self._config.padded(content_size)
         if min(height, width) < self._smallest:
             raise PreprocessError(
-                f'{self._record.model}: found an image of {pair.source_size[1]} x '
-                f'{pair.source_size[0]} pixels, {width} x {height} as padded, expected sides of '
+                f'{self._record.model}: found an image of {source_size[1]} x '
+                f'{source_size[0]} pixels, {width} x {height} as padded, expected sides of '
                 f'{self._smallest} pixels or more'
             )

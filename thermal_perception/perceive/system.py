@@ -8,11 +8,15 @@ from typing import Any, ClassVar, NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
+from thermal_perception.config import from_mapping
 from thermal_perception.postprocess import MIN_AREA_PX
+from thermal_perception.preprocess import PreprocessConfig, TakesRaw
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
+
+    from torch import nn
 
     from thermal_perception.models.record import CheckpointInfo
     from thermal_perception.types import Modality, Output, Perception
@@ -62,9 +66,23 @@ class System(ABC):
     strides: tuple[int, ...] = ()
     kinds: ClassVar[tuple[type[Any], ...]]
 
-    @abstractmethod
-    def __init__(self, record: CheckpointInfo, *, limits: Limits, where: str) -> None:
-        """Read the settings of a checkpoint that lies at `where`."""
+    def __init__(
+        self, record: CheckpointInfo, *, limits: Limits, where: str, raw: bool = False
+    ) -> None:
+        """Read the settings of a checkpoint.
+
+        Args:
+            record: of the checkpoint.
+            limits: how much of what was found is handed on.
+            where: the checkpoint lies, for errors.
+            raw: leave to the network's device what can be prepared there.
+        """
+        self._record, self._limits, self._raw = record, limits, raw
+        self._config = from_mapping(PreprocessConfig, record.preprocess, where=where)
+
+    def network(self, model: nn.Module) -> nn.Module:
+        """Return what takes the inputs of a call: the model, or it with preprocessing in front."""
+        return TakesRaw(model, self._config) if self._raw else model
 
     @abstractmethod
     def prepare(self, frames: FrameSet, wanted: Collection[Output]) -> Call:

@@ -21,8 +21,15 @@ _SYSTEMS: dict[str, type[System]] = {
 }
 
 
-def make_system(checkpoint: Checkpoint, limits: Limits | None = None) -> System:
+def make_system(
+    checkpoint: Checkpoint, limits: Limits | None = None, *, raw: bool = False
+) -> System:
     """Build what goes around a checkpoint's network.
+
+    Args:
+        checkpoint: of the network.
+        limits: how much of what was found is handed on.
+        raw: leave to the network's device what can be prepared there; see `System.network`.
 
     Raises:
         CheckpointError: if its architecture is none that can run.
@@ -33,4 +40,4 @@ def make_system(checkpoint: Checkpoint, limits: Limits | None = None) -> System:
             f'{checkpoint.path}: found architecture {checkpoint.info.architecture!r}, expected '
             f'one of {", ".join(_SYSTEMS)}'
         )
-    return kind(checkpoint.info, limits=limits or Limits(), where=str(checkpoint.path))
+    return kind(checkpoint.info, limits=limits or Limits(), where=str(checkpoint.path), raw=raw)

@@ -28,8 +28,8 @@ class RawImage(NamedTuple):
     """One thermal image before it is stretched.
 
     Attributes:
-        levels: (1, 1, H, W) int16, of which the bits are uint16: PyTorch computes with few of
-            those on a GPU.
+        levels: (1, 1, H, W) int16, of which the bits are uint16, a type that few of PyTorch's
+            operations know.
         ramp: (1, 2) float32, offset and gain; see `Levels.ramp`.
         source_size: (height, width) of the raw frame.
         content_size: (height, width) that the network's device resizes it to.
