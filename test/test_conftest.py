@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 import subprocess
@@ -36,3 +37,7 @@ def test_a_test_stuck_in_c_is_shown_and_counted_and_the_others_run(tmp_path):
     assert 'stuck in gw0' in done.stdout
     assert 'test_stuck.py", line 5 in test_stuck' in done.stdout
     assert '1 failed, 1 passed' in done.stdout
+
+
+def test_the_garbage_collector_is_spared_what_tests_import():
+    assert gc.get_freeze_count() > len(sys.modules)  # each is many objects
