@@ -23,9 +23,9 @@ def test_node_and_straightforward_node_are_measured(tmp_path, checkpoint):
             'benchmark',
             '--checkpoint',
             str(checkpoint),
-            '--size',
-            '64',
-            '96',
+            '--size',  # of which a network answers so few that a camera can send twice as many
+            '128',
+            '160',
             '--frames',
             '5',
             '--runs',
