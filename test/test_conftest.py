@@ -24,11 +24,12 @@ def test_a_test_stuck_in_c_is_shown_and_counted_and_the_others_run(tmp_path):
         Path(__file__).with_name('conftest.py').read_text()
     )
     tmp_path.joinpath('test_stuck.py').write_text(STUCK)
-    command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', '--numprocesses', '1']
+    command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider']
+    command += ['-p', 'xdist', '--numprocesses', '1']  # other plugins take seconds to load
     done = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, 'STUCK_S': '1'},
+        env={**os.environ, 'STUCK_S': '1', 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1'},
         capture_output=True,
         text=True,
         timeout=120,

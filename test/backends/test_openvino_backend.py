@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 from nets import DependsOnValues, Doubles, Output, Part, part_of
 from proc import alive
@@ -25,11 +26,12 @@ from thermal_perception.backends.artefact import (
     ArtefactRecord,
     ArtefactWriter,
     Origin,
+    StoredGraph,
     versions_of,
 )
 from thermal_perception.backends.formats import FORMATS
 from thermal_perception.backends.graph_format import write_graphs
-from thermal_perception.backends.tracing import Signature
+from thermal_perception.backends.tracing import Signature, Traced
 from thermal_perception.errors import BackendError
 from thermal_perception.models.e2e_mfd.config import DiffusionHeadConfig, E2eMfdConfig, OrpptConfig
 from thermal_perception.models.e2e_mfd.network import E2eMfd
@@ -112,7 +114,23 @@ def pair(seed):
     return [torch.rand(1, channels, 64, 64, generator=generator) for channels in (1, 3)]
 
 
-@pytest.mark.usefixtures('traced_here')
+@pytest.fixture
+def pair_graph_given(pair_graph, monkeypatch):
+    """Trace that network no more than once."""
+    tracer = SimpleNamespace(graph=lambda: pair_graph, end=lambda: None)
+    monkeypatch.setattr(compiled, 'Tracer', lambda *_: tracer)
+
+
+@pytest.fixture(scope='module')
+def pair_graph(pair_network, tmp_path_factory):
+    """Its graph, which takes seconds to trace and holds for every precision."""
+    path = tmp_path_factory.mktemp('graph') / 'pair.xml'
+    traced = Traced(pair_network, lambda output: output, Signature.of(tuple(pair(1)), {}))
+    FORMATS['openvino'].write(traced, path)
+    return StoredGraph(path, traced.layout.numbers)
+
+
+@pytest.mark.usefixtures('pair_graph_given')
 def test_a_network_of_two_cameras_gives_what_pytorch_gives(pair_network):
     backend = OpenVinoBackend(pair_network, precision='fp32')
     for seed in (1, 2):
@@ -124,14 +142,14 @@ def test_a_network_of_two_cameras_gives_what_pytorch_gives(pair_network):
         assert_close(output.detections.boxes, expected.detections.boxes, atol=1e-3, rtol=0)
 
 
-@pytest.mark.usefixtures('traced_here')
+@pytest.mark.usefixtures('pair_graph_given')
 def test_half_precision_stays_close_where_the_processor_has_it(pair_network):
     backend = OpenVinoBackend(pair_network)
     if backend.precision != 'bf16':
         pytest.skip('this processor does not multiply bf16')
     with torch.inference_mode():
-        expected = pair_network(*pair(1), detect=False)
-    fused = backend(*pair(1), detect=False).fusion.fused
+        expected = pair_network(*pair(1))
+    fused = backend(*pair(1)).fusion.fused
     assert fused.dtype == torch.float32
     assert 0 < (fused - expected.fusion.fused).abs().mean() < 0.01
 

@@ -92,12 +92,12 @@ def test_missing_or_damaged_weights_are_said_at_once(tmp_path):
 def test_colour_camera_is_cut_off_and_comes_back(tmp_path, pair_checkpoint):
     output = tmp_path / 'output'
     done = run_demo(
-        '--checkpoint', pair_checkpoint, '--duration', 16, '--rate', 2, '--output', output,
+        '--checkpoint', pair_checkpoint, '--duration', 12, '--rate', 2, '--output', output,
         '--device', 'cpu', '--condition', 'day',
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if ' s  frames=' in line]
-    notes = ['[colour camera cut off until 12 s]' in line for line in lines]
+    notes = ['[colour camera cut off until 9 s]' in line for line in lines]
     assert any(notes)
     assert not notes[-1]
     seen = json.loads((output / 'summary.json').read_text())['diagnostics']
