@@ -33,22 +33,24 @@ def test_what_was_exported_is_told_and_info_tells_what_it_is(
     pytest.importorskip('openvino', reason='needs OpenVINO')
     monkeypatch.setenv('COLUMNS', '80')
     folder, facts = tmp_path / 'tiny.openvino', tmp_path / 'facts.json'
-    options = ExportOptions('openvino', checkpoint, output=folder, size=(64, 128))
+    options = ExportOptions('openvino', checkpoint, output=folder, size=(64, 128), cameras=2)
     export(options)
     out = capsys.readouterr().out
     fingerprint = load_checkpoint(checkpoint).fingerprint
     assert f'tiny ({fingerprint}), fp32, 128 x 64 pixels, ' in out
     assert str(folder) in out
     assert '  thermal: detections (opset' in out
+    assert '  thermal: detections, 2 together (opset' in out
 
     info(folder, 'ignored', facts)
     out = capsys.readouterr().out
     assert fingerprint in out
-    assert '1x1x64x128 float32' in out
+    assert '2x1x64x128 float32' in out
     values = json.loads(facts.read_text())
     assert values['backend'] == 'openvino'
     assert values['folder_bytes'] == sum(path.stat().st_size for path in folder.iterdir())
-    assert list(values['graphs']) == ['thermal: detections']
+    assert values['together'] == 2
+    assert list(values['graphs']) == ['thermal: detections', 'thermal: detections, 2 together']
 
     with pytest.raises(ConfigError, match='exists already; --force replaces it'):
         export(options)
@@ -60,6 +62,16 @@ def test_images_of_another_size_are_refused_where_the_weights_resize_them(
     pytest.importorskip('openvino', reason='needs OpenVINO')
     options = ExportOptions('openvino', v2x_checkpoint, output=tmp_path / 'x', size=(64, 64))
     with pytest.raises(BackendError, match='--size: found 64 64, but these weights resize'):
+        export(options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_together_are_refused_where_vehicle_and_roadside_have_one_each(
+    v2x_checkpoint, tmp_path
+):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    options = ExportOptions('openvino', v2x_checkpoint, output=tmp_path / 'x', cameras=3)
+    with pytest.raises(BackendError, match='--cameras: found 3, expected 1: vehicle and roadside'):
         export(options)
     assert list(tmp_path.iterdir()) == []
 

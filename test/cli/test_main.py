@@ -59,6 +59,7 @@ def test_help_imports_neither_torch_nor_ros_nor_opencv():
         ['bag-from-images'],
         ['bag-from-images', '.', '--output', 'x', '--storage', 'floppy'],
         ['benchmark', '--against', 'clever'],
+        ['export', '--cameras', '7'],
     ],
 )
 def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, arguments):
@@ -89,6 +90,7 @@ def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, argu
         (['replay', 'x', '--speed', '2'], '--speed: unknown option; ROS arguments follow'),
         (['export', 'no/such.safetensors'], 'no/such.safetensors'),
         (['export', '--to', 'floppy'], "--to: found 'floppy', expected openvino or onnx"),
+        (['export', '--model', 'emiff', '--cameras', '2'], '--cameras: found 2, expected 1'),
         (['run', 'toaster'], 'run toaster: no such node, expected one of'),
         (['run', 'fusion_detr', '--params', 'no.yaml'], '--params no.yaml: no such file'),
         (['run', 'fusion_detr', '--device', 'cpu'], '--device: unknown option'),

@@ -13,8 +13,10 @@ pytest.importorskip('torch')
 from tiny import lite
 from vision_msgs.msg import Detection2DArray
 
+from thermal_perception.backends import compiled
 from thermal_perception.models.checkpoint import CheckpointInfo, save_random
 from thermal_perception.nodes.perception.perceivers import load_perceiver
+from thermal_perception.nodes.perception.shared_networks import SharedNetworks
 from thermal_perception.perceive.export import export
 
 
@@ -30,13 +32,13 @@ def checkpoint(tmp_path_factory, small_backbones):
 def artefact(checkpoint, tmp_path_factory):
     pytest.importorskip('openvino', reason='needs OpenVINO')
     folder = tmp_path_factory.mktemp('graphs') / 'elsewhere'
-    export(checkpoint, 'openvino', folder=folder, size=(64, 64))
+    export(checkpoint, 'openvino', folder=folder, size=(64, 64), together=2)
     return folder
 
 
-def start(graph, checkpoint, *, active=True, backend='openvino', artefact=''):
+def start(graph, checkpoint, *, active=True, backend='openvino', artefact='', **options):
     return graph.start(
-        load=load_perceiver,
+        load=options.pop('load', load_perceiver),
         active=active,
         checkpoint=str(checkpoint),
         backend=backend,
@@ -45,6 +47,7 @@ def start(graph, checkpoint, *, active=True, backend='openvino', artefact=''):
         score_threshold=0.0,
         warm_up_size=[64, 64],
         device='cpu',
+        **options,
     )
 
 
@@ -91,5 +94,28 @@ def test_compiled_network_answers_from_the_artefact_that_a_parameter_names(
     assert len(answers[0].detections) == 12
     graph.watch_diagnostics()
     graph.until(lambda: graph.value('perception', 'backend') == 'openvino fp32')
-    assert graph.value('perception', 'backend notes') == f'artefact: 1 graphs from {artefact}'
+    assert graph.value('perception', 'backend notes') == f'artefact: 2 graphs from {artefact}'
     assert graph.status('perception')[0] == 'OK'
+
+
+def test_two_cameras_share_a_network_whose_batches_are_in_the_artefact(
+    graph, checkpoint, artefact, monkeypatch
+):
+    def trace(*_):
+        raise AssertionError('traced, although the artefact has the graph')
+
+    monkeypatch.setattr(compiled, 'Tracer', trace)
+    networks = SharedNetworks(2, load_perceiver)
+    nodes = [
+        start(graph, checkpoint, artefact=str(artefact), load=networks, namespace=f'/camera_{i}')
+        for i in range(2)
+    ]
+    graph.watch_diagnostics()
+    for i in range(2):
+        status = f'camera_{i}/fusion_detr: perception'
+        found = graph.until(lambda status=status: graph.value(status, 'batches'))
+        assert ' together take ' in found or ' together, which take ' in found
+        assert 'failed' not in found
+    for node in nodes:
+        node.trigger_shutdown()
+    assert networks.close()

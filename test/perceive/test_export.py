@@ -16,6 +16,9 @@ from tracer_here import TracerHere
 
 from thermal_perception.backends import compiled
 from thermal_perception.backends.artefact import read_record
+from thermal_perception.backends.formats import FORMATS
+from thermal_perception.backends.graph_format import Quantised
+from thermal_perception.backends.tracing import Signature, Traced
 from thermal_perception.errors import BackendError, ConfigError
 from thermal_perception.models.checkpoint import (
     CheckpointInfo,
@@ -25,8 +28,9 @@ from thermal_perception.models.checkpoint import (
 )
 from thermal_perception.perceive import Perceiver
 from thermal_perception.perceive.export import export, graphs_of
+from thermal_perception.perceive.system import black_frames
 from thermal_perception.perceive.systems import make_system
-from thermal_perception.types import Frame, FrameSet
+from thermal_perception.types import Frame, FrameSet, Perception
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +76,7 @@ def single(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     else:
         needs_onnx()
         found = Single(path, 'onnx', 'onnxruntime', {'.onnx'})
-    export(path, found.kind)
+    export(path, found.kind, together=2)
     return found
 
 
@@ -109,8 +113,32 @@ def test_artefact_beside_the_weights_spares_tracing_and_gives_what_pytorch_gives
         assert found.fusion is not None
         assert_allclose(found.fusion.alpha_hat, wanted.fusion.alpha_hat, atol=1e-4)
     (note,) = perceiver.backend_notes
-    assert note == f'artefact: 1 graphs from {single.folder}'
+    assert note == f'artefact: 2 graphs from {single.folder}'
     assert perceiver.degraded == ''
+
+
+def run_together(perceiver: Perceiver, frames: list[FrameSet]) -> list[Perception]:
+    """Return the results of one call; fail if they come from several."""
+    found = perceiver.run([perceiver.prepare(one) for one in frames])
+    assert perceiver.batches.problem == ''
+    assert perceiver.degraded == ''
+    return [one for one in found if not isinstance(one, Exception)]
+
+
+def test_images_of_two_nodes_go_together_by_a_graph_of_the_artefact(
+    single: Single, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiled, 'Tracer', no_tracer)
+    choice = {'device': 'cpu', 'backend': single.backend, 'precision': 'fp32'}
+    frames = [FrameSet(thermal=noise('thermal', seed)) for seed in (1, 2)]
+    expected = Perceiver.load(single.path, device='cpu')
+    found = run_together(Perceiver.load(single.path, **choice), frames)
+    assert len(found) == 2
+    for one, alone in zip(found, map(expected, frames)):
+        assert_allclose(one.detections.scores, alone.detections.scores, atol=1e-4)
+        assert_allclose(one.detections.boxes_xyxy_px, alone.detections.boxes_xyxy_px, atol=0.05)
+    first, second = (one.detections.scores for one in found)
+    assert (first != second).any()
 
 
 def test_weights_trained_on_do_not_take_the_old_artefact(single: Single):
@@ -133,7 +161,9 @@ def test_artefact_says_what_it_is(single: Single):
     assert (record.model, record.architecture) == ('tiny', 'fusion_detr')
     assert record.backend == single.backend
     assert (record.config, record.class_names) == (info.config, NAMES)
-    assert (record.image_size, record.precision) == (SIZE, 'fp32')
+    assert (record.image_size, record.precision, record.together) == (SIZE, 'fp32', 2)
+    names = [graph.name for graph in record.graphs]
+    assert names == ['thermal: detections', 'thermal: detections, 2 together']
     writers = {'openvino': {'openvino'}, 'onnx': {'onnx', 'onnxscript'}}[single.kind]
     assert set(record.versions) == {'thermal_perception', 'torch', *writers}
     assert record.graphs[0].opset.startswith('opset')
@@ -150,6 +180,27 @@ def test_two_cameras_have_graphs_together_and_alone_for_every_set_of_results(tmp
     assert len(names) == 9
     assert next(iter(names.values())) == 'thermal + rgb: detections + fused_image'
     assert sum(name.startswith('rgb: ') for name in names.values()) == 3
+
+
+@pytest.mark.parametrize('architecture', ['fusion_detr', 'e2e_mfd', 'rgbt_segmentation'])
+def test_every_call_of_nodes_that_share_a_network_has_a_graph(tmp_path: Path, architecture: str):
+    config = {'fusion_detr': lite, 'e2e_mfd': e2e_mfd, 'rgbt_segmentation': rgbt}[architecture]
+    perceiver = Perceiver.load(save(tmp_path, architecture, config(NAMES)), device='cpu')
+    asked, run = set(), perceiver._backend
+
+    def note(*inputs: torch.Tensor | None, **options: bool) -> object:
+        asked.add(Signature.of(inputs, options))
+        return run(*inputs, **options)
+
+    perceiver._backend = note  # type: ignore[assignment]
+    black = black_frames(perceiver.cameras, SIZE)
+    for wanted in perceiver._system.warm_ups:
+        for number in (1, 2, 3):
+            perceiver.run([perceiver.prepare(black, wanted=wanted)] * number)
+    names = graphs_of(perceiver._system, SIZE, together=3)
+    whole = ' + '.join(perceiver.cameras)
+    assert asked == {kind for kind, name in names.items() if name.startswith(f'{whole}: ')}
+    assert len(names) == len(graphs_of(perceiver._system, SIZE)) + 2 * len(asked) / 3
 
 
 def test_images_that_are_padded_have_graphs_of_their_own(tmp_path: Path):
@@ -220,7 +271,7 @@ def int8(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     backend = {'openvino': 'openvino', 'onnx': 'onnxruntime'}[request.param]
     path = save(tmp_path_factory.mktemp('int8'), 'fusion_detr', lite(NAMES))
     found = Single(path, request.param, f'{backend}-int8', set())
-    assert export(path, found.kind, calibrate=images).folder == found.folder
+    assert export(path, found.kind, together=2, calibrate=images).folder == found.folder
     return found
 
 
@@ -228,7 +279,8 @@ def test_int8_artefact_says_what_it_is(int8: Single):
     record = read_record(int8.folder)
     assert (record.precision, record.calibration) == ('int8', 3)
     assert {'onnx', 'onnxscript', 'onnxruntime'} <= set(record.versions)
-    (graph,) = record.graphs
+    graph, batch = record.graphs
+    assert (batch.int8, batch.floating) == (graph.int8, graph.floating)
     assert set(graph.int8) == {'Conv'}
     assert graph.int8['Conv'] > 10
     assert graph.floating['Conv'] >= 2
@@ -267,7 +319,7 @@ def test_damaged_int8_graph_is_refused_and_eager_pytorch_runs(
     monkeypatch.setattr(compiled, 'Tracer', no_tracer)
     folder = tmp_path / 'copy'
     shutil.copytree(int8.folder, folder)
-    (graph,) = read_record(folder).graphs
+    graph, _ = read_record(folder).graphs
     (folder / graph.graph).write_bytes(b'')
     backend = int8.backend.removesuffix('-int8')
     perceiver = Perceiver.load(
@@ -278,13 +330,41 @@ def test_damaged_int8_graph_is_refused_and_eager_pytorch_runs(
     assert perceiver.degraded.endswith('damaged or changed')
 
 
-def test_int8_answers_several_cameras_one_after_the_other(int8: Single):
+def test_int8_answers_as_many_images_together_as_it_was_made_for(int8: Single):
     backend = int8.backend.removesuffix('-int8')
     perceiver = Perceiver.load(int8.path, device='cpu', backend=backend, precision='int8')
-    perceiver.warm_up_batches(SIZE, 2)
-    assert '2 together failed: precision int8: ' in perceiver.batches.text
-    assert f'{int8.folder} has no graph for inputs of 2x1x64x64' in perceiver.batches.text
+    frames = [FrameSet(thermal=noise('thermal', seed)) for seed in (1, 2)]
+    for found, alone in zip(run_together(perceiver, frames), map(perceiver, frames), strict=True):
+        # Both graphs have the ranges of the same images.
+        assert_allclose(found.detections.scores, alone.detections.scores, atol=0.01)
+    found = perceiver.run([perceiver.prepare(frames[0])] * 3)
+    assert [type(one) for one in found] == [Perception] * 3
+    assert '3 together failed: precision int8: ' in perceiver.batches.text
+    text = f'{int8.folder} has no graph for inputs of 3x1x64x64, see export --cameras'
+    assert text in perceiver.batches.text
     assert perceiver.degraded == ''
+
+
+def test_every_image_calibrates_the_graphs_of_images_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    needs_onnx()
+    given = {}
+
+    def quantise(traced: Traced, path: Path, samples: Iterator) -> Quantised:
+        given[len(traced.examples[0])] = [image for (image,) in samples]
+        path.touch()
+        traced.layout.numbers = None
+        return Quantised('opset1', {}, {})
+
+    monkeypatch.setitem(FORMATS, 'onnx', FORMATS['onnx']._replace(quantise=quantise))
+    path = save(tmp_path, 'fusion_detr', lite(NAMES))
+    record = export(path, 'onnx', together=2, calibrate=images).record
+    assert record.calibration == 3
+    first, second, third = given[1]
+    assert not np.array_equal(first, second)
+    expected = [np.concatenate(pair) for pair in ((first, second), (third, third))]
+    assert np.array_equal(given[2], expected)
 
 
 def test_int8_is_taken_by_nobody_who_did_not_ask_for_it(int8: Single):

@@ -106,8 +106,9 @@ class ArtefactRecord:
         precision: of the numbers in the graphs: `fp32` or `int8`.
         image_size: (height, width) of the camera images they are for.
         versions: of what made it.
-        graphs: one per set of cameras and outputs.
+        graphs: one per set of cameras and outputs, and for all cameras per number of images.
         calibration: how many images the ranges of int8 numbers were taken from.
+        together: how many images of each camera go through the network at once, at most.
         format: of this record.
     """
 
@@ -124,6 +125,7 @@ class ArtefactRecord:
     versions: dict[str, str]
     graphs: tuple[GraphRecord, ...] = field(default_factory=tuple)
     calibration: int = 0
+    together: int = 1
     format: int = FORMAT
 
 

@@ -154,8 +154,9 @@ class CompiledBackend:
     def _untraced(self, signature: Signature) -> str:
         if self._artefact is None:
             return f'precision int8: {self.notes[-1]}'
-        folder = self._artefact.folder
-        return f'precision int8: {folder} has no graph for inputs of {signature.text}'
+        advice = ', see export --cameras' if _together(signature) > 1 else ''
+        found = f'{self._artefact.folder} has no graph for inputs of {signature.text}'
+        return f'precision int8: {found}{advice}'
 
     def _open(self, origin: Origin | None) -> None:
         if self.precision == 'int8':

@@ -32,6 +32,11 @@ class Signature(NamedTuple):
         shapes = ' and '.join('x'.join(map(str, k[0])) for k in self.inputs if k is not None)
         return ', '.join([shapes, *(f'{name}={value}' for name, value in self.options)])
 
+    def together(self, number: int) -> Signature:
+        """Return that of one call with so many times the images."""
+        kinds = (None if k is None else ((number * k[0][0], *k[0][1:]), k[1]) for k in self.inputs)
+        return self._replace(inputs=tuple(kinds))
+
 
 class Traced(nn.Module):
     """The network with some inputs left out and switches set: tensors in, tensors out.

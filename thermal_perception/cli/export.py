@@ -33,6 +33,7 @@ class ExportOptions:
         calibrate: folder of images, or data set, whose ranges int8 numbers get.
         split: of that data set; never one that is tested on.
         images: how many of them.
+        cameras: nodes that share the network; there are graphs for up to so many images together.
     """
 
     to: str
@@ -45,6 +46,7 @@ class ExportOptions:
     calibrate: Path | None = None
     split: str | None = None
     images: int = 64
+    cameras: int = 1
 
     def __post_init__(self) -> None:
         """Refuse contradictory options."""
@@ -79,6 +81,7 @@ def export(options: ExportOptions) -> None:
             options.to,
             folder=options.output,
             size=options.size,
+            together=options.cameras,
             replace=options.force,
             calibrate=images,
             on_graph=advance,

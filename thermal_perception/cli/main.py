@@ -395,13 +395,32 @@ def export(
         typer.Option(metavar='NAME', help='Of that data set: train, never one to be tested on.'),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help='How many of them, evenly spread.')] = 64,
+    cameras: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=6,
+            metavar='N',
+            help='Also for up to N images together, as nodes of N cameras share a network.',
+        ),
+    ] = 1,
 ) -> None:
     """Make the graphs of a network ahead: a node with this backend starts without tracing."""
     from thermal_perception.cli.export import export, ExportOptions
 
     export(
         ExportOptions(
-            to, checkpoint, model, output, size, force, precision, calibrate, split, images
+            to,
+            checkpoint,
+            model,
+            output,
+            size,
+            force,
+            precision,
+            calibrate,
+            split,
+            images,
+            cameras,
         )
     )
 
