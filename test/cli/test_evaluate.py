@@ -243,6 +243,7 @@ def test_cameras_that_cannot_be_hidden_are_refused(tmp_path, dataset, checkpoint
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
+        ({'artefact': 'a'}, 'found --artefact a with --backend torch, which takes none'),
         ({'bootstrap': -1}, 'found --bootstrap -1, expected 0 or more'),
         ({'bag': 'b', 'dataset': None, 'detections': 'f'}, '--detections is for data sets'),
     ],

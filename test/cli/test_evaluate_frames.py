@@ -8,7 +8,7 @@ import pytest
 from tiny import emiff
 
 from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
-from thermal_perception.errors import ConfigError, DatasetError
+from thermal_perception.errors import BackendError, ConfigError, DatasetError
 from thermal_perception.models.checkpoint import save_random
 from thermal_perception.models.record import CheckpointInfo
 from training.simulate_v2x import simulate, V2xOptions
@@ -81,6 +81,12 @@ def test_a_compiled_network_scores_too(run, capsys):
     assert values['backend'] == 'openvino fp32'
     assert values['metrics'] == run(without='infra')['metrics']
     assert 'openvino fp32 on cpu' in capsys.readouterr().out
+
+
+def test_an_artefact_that_lies_elsewhere_is_looked_into(run, tmp_path):
+    pytest.importorskip('openvino', reason='needs OpenVINO')
+    with pytest.raises(BackendError, match='elsewhere/artefact.json: cannot be read'):
+        run(backend='openvino', precision='int8', artefact=tmp_path / 'elsewhere')
 
 
 @pytest.mark.parametrize(

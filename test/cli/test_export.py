@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from tiny import lite, small_backbones
 
+from thermal_perception.cli.evaluate import evaluate, EvaluateOptions
 from thermal_perception.cli.export import export, ExportOptions
 from thermal_perception.cli.info import info
 from thermal_perception.errors import BackendError, ConfigError, DatasetError
 from thermal_perception.models.checkpoint import CheckpointInfo, load_checkpoint, save_random
 
-NAMES = ('person', 'car')
+NAMES = ('person', 'car', 'bicycle', 'other_vehicle')
 
 
 @pytest.fixture
@@ -76,7 +77,9 @@ def test_images_together_are_refused_where_vehicle_and_roadside_have_one_each(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_int8_is_calibrated_by_a_folder_of_images(checkpoint, tmp_path, capsys, monkeypatch):
+def test_int8_is_calibrated_by_a_folder_of_images_and_scored_where_it_lies(
+    checkpoint, dataset, tmp_path, capsys, monkeypatch
+):
     pytest.importorskip('onnxruntime', reason='needs ONNX Runtime')
     pytest.importorskip('onnxscript', reason='needs ONNX Script')
     monkeypatch.setenv('COLUMNS', '80')
@@ -97,6 +100,16 @@ def test_int8_is_calibrated_by_a_folder_of_images(checkpoint, tmp_path, capsys, 
     values = json.loads(facts.read_text())
     assert (values['precision'], values['calibration']) == ('int8', 2)
     assert set(values['graphs']['thermal: detections']['int8']) == {'Conv'}
+
+    scores = tmp_path / 'scores.json'
+    evaluate(
+        EvaluateOptions(
+            dataset, 'val', checkpoint=checkpoint, device='cpu', backend='onnxruntime',
+            precision='int8', artefact=tmp_path / 'x', json=scores,
+        )
+    )  # fmt: skip
+    values = json.loads(scores.read_text())
+    assert (values['backend'], values['images']) == ('onnxruntime int8', 3)
 
 
 def test_int8_without_images_is_refused(checkpoint, tmp_path):

@@ -78,6 +78,10 @@ def test_wrong_call_exits_with_2_and_says_so_on_stderr(monkeypatch, capsys, argu
         (['evaluate', '--dataset', 'x', '--split', 'val', '--bits', '12'], 'found --bits 12'),
         (['evaluate', '--bag', 'x', '--bits', '16'], 'a bag is scored as recorded'),
         (['evaluate', '--bag', 'x', '--json', 'no/such/folder/a.json'], 'no/such/folder'),
+        (
+            ['evaluate', '--bag', 'x', '--artefact', 'y'],
+            'found --artefact y with --backend torch, which takes none, expected openvino, onnxr',
+        ),
         (['info', 'no/such.safetensors'], 'no/such.safetensors'),
         (['bag-from-images', 'no/such', '--output', 'x'], 'no/such: is not a folder'),
         (['bag-from-images', '.', '--output', '.'], '--output .: exists already'),

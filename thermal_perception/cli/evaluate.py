@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 
 from rich.table import Table
 
+from thermal_perception.backends.formats import FORMATS
 from thermal_perception.cli import console
 from thermal_perception.cli.evaluate_frames import evaluate_frames
 from thermal_perception.cli.evaluate_labels import evaluate_labels
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 
 _CAMERAS = ('', 'thermal', 'rgb', 'ego', 'infra')
+_TAKE_ARTEFACTS = (*(kind.backend for kind in FORMATS.values()), 'auto')
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class EvaluateOptions:
     device: str = 'auto'
     backend: str = 'torch'
     precision: str = 'auto'
+    artefact: Path | None = None
     threads: int | None = None
     level: str = ''
     delay: int = 0
@@ -96,6 +99,11 @@ class EvaluateOptions:
         if self.without not in _CAMERAS:
             raise ConfigError(
                 f'evaluate: found --without {self.without}, expected thermal or rgb; ego or infra'
+            )
+        if self.artefact is not None and self.backend not in _TAKE_ARTEFACTS:
+            raise ConfigError(
+                f'evaluate: found --artefact {self.artefact} with --backend {self.backend}, which '
+                f'takes none, expected {", ".join(_TAKE_ARTEFACTS)}'
             )
         if self.bootstrap < 0:
             raise ConfigError(f'evaluate: found --bootstrap {self.bootstrap}, expected 0 or more')
@@ -147,6 +155,7 @@ def evaluate(options: EvaluateOptions) -> None:
         num_threads=options.threads,
         backend=options.backend,
         precision=options.precision,
+        artefact=options.artefact,
     )
     for note in perceiver.backend_notes:
         console.err.print(f'{perceiver.backend}: {note}', markup=False)

@@ -47,6 +47,7 @@ def evaluate_frames(options: EvaluateOptions, checkpoint: Path) -> None:
         'num_threads': options.threads,
         'backend': options.backend,
         'precision': options.precision,
+        'artefact': options.artefact,
     }
     roadside = RoadsidePerceiver.load(checkpoint, **where)
     vehicle = VehiclePerceiver.load(checkpoint, **where)

@@ -278,6 +278,12 @@ def evaluate(
     device: Device = 'auto',
     backend: Backend = 'torch',
     precision: Precision = 'auto',
+    artefact: Annotated[
+        Path | None,
+        typer.Option(
+            metavar='DIR', help='Folder that export wrote; default: that beside the checkpoint.'
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help='Processor threads.')] = None,
 ) -> None:
     """Score a model on a data set with boxes or label images, a bag, or pairs to fuse."""
@@ -302,6 +308,7 @@ def evaluate(
             device=device,
             backend=backend,
             precision=precision,
+            artefact=artefact,
             threads=threads,
             level=level,
             delay=delay,
