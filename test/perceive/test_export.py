@@ -340,7 +340,8 @@ def test_int8_answers_as_many_images_together_as_it_was_made_for(int8: Single):
     found = perceiver.run([perceiver.prepare(frames[0])] * 3)
     assert [type(one) for one in found] == [Perception] * 3
     assert '3 together failed: precision int8: ' in perceiver.batches.text
-    text = f'{int8.folder} has no graph for inputs of 3x1x64x64, see export --cameras'
+    kind = '3x1x64x64, content=(64, 64)'
+    text = f'{int8.folder} has no graph for inputs of {kind}, see export --cameras'
     assert text in perceiver.batches.text
     assert perceiver.degraded == ''
 
