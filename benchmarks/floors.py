@@ -8,6 +8,9 @@ counted; the rest (norms, activations, copies) moves memory and counts as nothin
 network reaches its floor. Run-times take turns of five calls, so that what else the machine does
 hits all alike. Networks without shipped weights have random ones. Networks of vehicle and roadside
 have `emiff_latency.py`.
+
+`--int8` adds OpenVINO with int8 to networks of one camera, calibrated by images made up here: for
+speed it is the same whatever the images. Its floor is that of bf16.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
 import sys
+from tempfile import TemporaryDirectory
 import time
 from typing import TYPE_CHECKING
 
@@ -29,15 +33,18 @@ from thermal_perception.cli.benchmark.machine import describe_machine
 from thermal_perception.cli.benchmark.scene import colour_image, thermal_counts
 from thermal_perception.errors import BackendError, CheckpointError
 from thermal_perception.evaluation.image_files import thermal_frame
-from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint
+from thermal_perception.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from thermal_perception.perceive import Perceiver
+from thermal_perception.perceive.export import export
 from thermal_perception.resources import shipped_weights
 from thermal_perception.types import Frame, FrameSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
     from torch import nn
+
+    from thermal_perception.types import Modality
 
 MODELS = ('fusion_detr_lite', 'fusion_detr_r50', 'e2e_mfd_lite', 'rgbt_lite')
 SIZES = {'rgbt_lite': (480, 640)}
@@ -49,6 +56,8 @@ RUNTIMES = (
     ('openvino', 'bf16'),
 )
 _TURN = 5  # calls
+_CALIBRATING = 8  # images
+_BYTES = {'fp32': 4, 'bf16': 2, 'int8': 1}
 _SIDE = 2048  # of the matrices: large enough for full speed, small enough for a second
 
 
@@ -109,13 +118,34 @@ class _Frozen(Checkpoint):
         return super().make_model().requires_grad_(False)
 
 
+def checkpoint_of(model: str) -> Checkpoint:
+    """Return shipped weights, or random ones."""
+    try:
+        return load_checkpoint(shipped_weights(model))
+    except CheckpointError:
+        return random_checkpoint(model)
+
+
+def in_int8(model: str, size: tuple[int, int]) -> Perceiver:
+    """Return a network of one camera in int8 numbers."""
+
+    def seen(cameras: Collection[Modality]) -> Iterator[FrameSet]:
+        for index in range(_CALIBRATING):
+            yield FrameSet(thermal_frame(thermal_counts(index, size), valid_bits=14))
+
+    checkpoint = checkpoint_of(model)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f'{model}.safetensors')
+        save_checkpoint(path, checkpoint.make_model().state_dict(), checkpoint.info)
+        export(path, 'openvino', size=size, calibrate=seen)
+        perceiver = Perceiver.load(path, device='cpu', backend='openvino', precision='int8')
+        perceiver.warm_up(size)  # reads the graph
+    return perceiver
+
+
 def perceivers_of(model: str, threads: int) -> list[Perceiver]:
     """Return a network on every run-time that is there, eager PyTorch first."""
-    try:
-        checkpoint = load_checkpoint(shipped_weights(model))
-    except CheckpointError:
-        checkpoint = random_checkpoint(model)
-    checkpoint = _Frozen(**vars(checkpoint))
+    checkpoint = _Frozen(**vars(checkpoint_of(model)))
     torch.set_num_threads(threads)
     found = []
     for backend, precision in RUNTIMES:
@@ -128,10 +158,15 @@ def perceivers_of(model: str, threads: int) -> list[Perceiver]:
     return found
 
 
-def rows_of(model: str, calls: int, threads: int, peaks: dict[str, float]) -> list[Row]:
+def rows_of(
+    model: str, calls: int, threads: int, peaks: dict[str, float], *, int8: bool = False
+) -> list[Row]:
     """Measure one network on every run-time, in turns of a few calls."""
+    size = SIZES.get(model, (512, 640))
     perceivers = perceivers_of(model, threads)
-    frames = frames_for(perceivers[0], SIZES.get(model, (512, 640)))
+    if int8 and perceivers[0].cameras == ('thermal',):
+        perceivers.append(in_int8(model, size))
+    frames = frames_for(perceivers[0], size)
     with FlopCounterMode(display=False) as counter:
         perceivers[0](frames)
     gflop = counter.get_total_flops() / 1e9
@@ -147,14 +182,14 @@ def rows_of(model: str, calls: int, threads: int, peaks: dict[str, float]) -> li
     eager = float(np.median(times[0]))
     rows = []
     for perceiver, taken in zip(perceivers, times):
-        precision = 'bf16' if 'bf16' in perceiver.backend else 'fp32'
+        precision = 'fp32' if 'fp32' in perceiver.backend else 'bf16'
         median, p99 = np.percentile(taken, (50, 99))
         rows.append(
             Row(
                 model,
                 perceiver.backend,
                 gflop,
-                parameters * (4 if precision == 'fp32' else 2) / 1e6,
+                parameters * _BYTES[perceiver.backend.split()[-1]] / 1e6,
                 1e3 * gflop / peaks[precision],
                 float(median),
                 float(p99),
@@ -172,6 +207,7 @@ def main() -> int:
     parser.add_argument(
         '--model', action='append', choices=MODELS, help='repeatable; default: all'
     )
+    parser.add_argument('--int8', action='store_true', help='OpenVINO with int8, too')
     parser.add_argument('--json', type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -186,7 +222,8 @@ def main() -> int:
     )
     rows = []
     for model in options.model or MODELS:
-        for row in rows_of(model, options.calls, options.threads, peaks):
+        found = rows_of(model, options.calls, options.threads, peaks, int8=options.int8)
+        for row in found:
             rows.append(row)
             print(
                 f'{row.model:17} {row.runtime:19} {row.gflop:7.2f} {row.weights_mb:5.1f} MB '
