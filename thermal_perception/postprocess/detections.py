@@ -102,18 +102,26 @@ def _to_pixels(boxes: Floats, source_size: tuple[int, int]) -> Floats:
 
 def _first_of_each(boxes_xyxy_px: Floats, labels: Labels, iou: float) -> NDArray[np.bool_]:
     """Return (N,) bool: boxes, best first, that repeat no better one of their class."""
-    x1, y1, x2, y2 = boxes_xyxy_px.T
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    shared = width.clip(0) * height.clip(0)  # (N, N)
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes_xyxy_px.T)
+    width, height = _shared(x1, x2), _shared(y1, y2)
+    np.multiply(width, height, out=width)
     area = (x2 - x1) * (y2 - y1)
-    much = shared > iou * (area[:, None] + area - shared)
-    repeats = np.triu(much & (labels[:, None] == labels), 1)  # [better, worse]
+    # shared / (sum of areas - shared) > iou, in matrices that are written in place
+    much = np.greater(width, np.add.outer(area, area) * np.float32(iou / (1 + iou)))
+    much &= np.equal.outer(labels, labels)
+    repeats = np.triu(much, 1)  # [better, worse]
     first = np.ones(len(labels), np.bool_)
     for better in np.flatnonzero(repeats.any(1)):
         if first[better]:
             first &= ~repeats[better]
     return first
+
+
+def _shared(start: Floats, end: Floats) -> Floats:
+    """Return (N, N): how much of each of (N,) intervals lies in each, 0 where they are apart."""
+    shared = np.minimum.outer(end, end)
+    shared -= np.maximum.outer(start, start)
+    return np.maximum(shared, 0, out=shared)
 
 
 def _rank(
